@@ -1,0 +1,1 @@
+"""What the reference systems have in common."""
