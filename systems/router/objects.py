@@ -1,0 +1,66 @@
+"""What the router knows of an object it received, and the Part 10 header it writes for it (ROUTER-041)."""
+
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from systems.router.dimse.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+
+_PREAMBLE: Final = bytes(128) + b"DICM"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who an object is: UIDs of the data set, as checked against the command."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    transfer_syntax_uid: str
+    modality: str = ""
+
+
+@dataclass(slots=True)
+class Received:
+    """A complete object that is not yet durable: small ones in memory, large ones in a file of the spool.
+
+    `digest` is the SHA-256 of the data set as received; `size` counts the whole Part 10 file.
+    """
+
+    identity: Identity
+    digest: str
+    size: int
+    path: str
+    calling_ae: str
+    called_ae: str
+    body: list[bytes] = field(default_factory=list)
+    file: Path | None = None
+
+    @property
+    def header(self) -> bytes:
+        """Preamble and group 0002, which precede the data set."""
+        identity = self.identity
+        return part10_header(identity.sop_class_uid, identity.sop_instance_uid, identity.transfer_syntax_uid)
+
+
+def part10_header(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
+    """Preamble of zeros, DICM and group 0002 with the DIMSE values (PS3.10 section 7.1)."""
+    elements = (
+        struct.pack("<HH2sHL", 2, 1, b"OB", 0, 2)
+        + b"\x00\x01"
+        + _text(0x0002, b"UI", sop_class_uid)
+        + _text(0x0003, b"UI", sop_instance_uid)
+        + _text(0x0010, b"UI", transfer_syntax_uid)
+        + _text(0x0012, b"UI", IMPLEMENTATION_CLASS_UID)
+        + _text(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME)
+    )
+    return _PREAMBLE + struct.pack("<HH2sHL", 2, 0, b"UL", 4, len(elements)) + elements
+
+
+def _text(element: int, vr: bytes, value: str) -> bytes:
+    encoded = value.encode("ascii")
+    if len(encoded) % 2:
+        encoded += b"\0" if vr == b"UI" else b" "
+    return struct.pack("<HH2sH", 2, element, vr, len(encoded)) + encoded

@@ -1,0 +1,1 @@
+"""The durable spool, its index and the per-destination queues."""

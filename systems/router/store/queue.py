@@ -1,0 +1,201 @@
+"""The durable queue on SQLite: implements `model.Queue`."""
+
+import asyncio
+import fcntl
+import logging
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from systems.router.config.model import SpoolLimits
+from systems.router.errors import ResourceError
+from systems.router.objects import Received
+from systems.router.store import arrivals, tasks
+from systems.router.store.audit import Audit
+from systems.router.store.counters import Counters
+from systems.router.store.model import Accepted, Settlement, Snapshot, Task
+from systems.router.store.schema import open_index
+from systems.router.store.spool import Spool
+from systems.router.store.transaction import Transaction
+from systems.router.store.writer import Writer
+
+log = logging.getLogger(__name__)
+
+
+class SqliteQueue:
+    """Objects and tasks under one data folder, which only one router may use at a time."""
+
+    def __init__(self, data: Path, limits: SpoolLimits) -> None:
+        self._limits = limits
+        self._lock = lock_folder(data)
+        self._connection = open_index(data / "index.sqlite")
+        self.spool = Spool(data / "spool", limits)
+        self.audit_folder = data / "audit"
+        audit = Audit(self.audit_folder, self._connection)
+        self._recover()
+        self._counters = Counters(self._connection)
+        self._ready: dict[str, asyncio.Event] = {}
+        transaction = Transaction(self._connection, self.spool, audit, self._counters)
+        self._audit = audit
+        self._writer = Writer(transaction, self._wake_all)
+
+    def _recover(self) -> None:
+        interrupted = self._connection.execute(
+            "UPDATE task SET state = 0, uncertain = 1 WHERE state = 1"
+        ).rowcount
+        known = {
+            row[0]
+            for row in self._connection.execute("SELECT DISTINCT pack FROM object WHERE pack IS NOT NULL")
+        }
+        removed = self.spool.recover(known)
+        if interrupted or removed:
+            log.warning(
+                "recovered: %d deliveries were interrupted, %d unfinished files removed", interrupted, removed
+            )
+
+    async def close(self) -> None:
+        """Finish what waits and give the folder back."""
+        await asyncio.to_thread(self._writer.stop)
+        self._audit.close()
+        self._connection.close()
+        self.spool.close()
+        os.close(self._lock)
+
+    def ready(self, destination: str) -> asyncio.Event:
+        """Set whenever a task of `destination` may have become due."""
+        return self._ready.setdefault(destination, asyncio.Event())
+
+    def _wake_all(self, destinations: set[str]) -> None:
+        for destination in destinations:
+            self.ready(destination).set()
+
+    async def accept(self, received: Received, destinations: Sequence[str], same_as: int = 0) -> Accepted:
+        """See `model.Queue`."""
+        return await self._writer.do(
+            partial(arrivals.accept, received=received, destinations=destinations, same_as=same_as)
+        )
+
+    async def keep_apart(self, received: Received, kind: str) -> int:
+        """See `model.Queue`."""
+        return await self._writer.do(partial(arrivals.keep_apart, received=received, kind=kind))
+
+    async def record_upload(self, received: Received, destination: str, status: str) -> None:
+        """See `model.Queue`."""
+        await self._writer.do(
+            partial(arrivals.record_upload, received=received, destination=destination, status=status)
+        )
+
+    async def known_upload(self, sop_instance_uid: str, destination: str) -> tuple[int, str] | None:
+        """Object id and digest of what `destination` confirmed under that UID, or None."""
+
+        def look(tx: Transaction) -> tuple[int, str] | None:
+            row = tx.connection.execute(
+                "SELECT object.id, digest FROM object JOIN task ON object_id = object.id "
+                "WHERE sop_instance_uid = ? AND destination = ? AND state = 3 ORDER BY object.id LIMIT 1",
+                (sop_instance_uid, destination),
+            ).fetchone()
+            return None if row is None else (int(row[0]), str(row[1]))
+
+        return await self._writer.do(look)
+
+    async def claim(self, destination: str, limit: int, byte_limit: int) -> list[Task]:
+        """See `model.Queue`."""
+        if not self._counters.waiting(destination):
+            return []
+        return await self._writer.do(
+            partial(tasks.claim, destination=destination, limit=limit, byte_limit=byte_limit)
+        )
+
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        """See `model.Queue`."""
+        if settlements:
+            keep = self._limits.keep_delivered_seconds
+            await self._writer.do(partial(tasks.settle, settlements=settlements, keep_seconds=keep))
+
+    async def release_outage(self, destination: str) -> None:
+        """See `model.Queue`."""
+        await self._writer.do(partial(tasks.release_outage, destination=destination))
+
+    async def count_refused(self, path: str) -> None:
+        """See `model.Queue`."""
+
+        def count(tx: Transaction) -> None:
+            tx.counters.add("refused", path)
+
+        await self._writer.do(count)
+
+    async def note(self, event: str, **facts: Any) -> None:
+        """Put an event that is no delivery, such as an operator's action, into the audit trail."""
+
+        def write(tx: Transaction) -> None:
+            tx.audit.add(event, tx.now, **facts)
+
+        await self._writer.do(write)
+
+    async def retry(self, task_id: int) -> bool:
+        """See `model.Queue`."""
+        return await self._writer.do(partial(tasks.retry, task_id=task_id))
+
+    async def expire(self) -> None:
+        """Apply the retention times."""
+        limits = self._limits
+        await self._writer.do(
+            partial(
+                tasks.expire,
+                keep_delivered=limits.keep_delivered_seconds,
+                keep_digest=limits.keep_digest_seconds,
+            )
+        )
+
+    async def next_due(self, destination: str) -> float | None:
+        """When the next delayed task of a destination may go (seconds since the epoch); None without one."""
+        if not self._counters.waiting(destination):
+            return None
+        return await self._writer.do(partial(tasks.next_due, destination=destination))
+
+    async def oldest(self, destination: str) -> float | None:
+        """When the oldest open object of a destination was received (seconds since the epoch)."""
+        return await self._writer.do(partial(tasks.oldest, destination=destination))
+
+    async def dead_letters(self, limit: int) -> list[dict[str, Any]]:
+        """See `model.Queue`."""
+        return await self._writer.do(partial(tasks.rows, where="state = 2", values=(), limit=limit))
+
+    async def waiting(self, destination: str, limit: int) -> list[dict[str, Any]]:
+        """See `model.Queue`."""
+        where = "destination = ? AND state IN (0, 1)"
+        return await self._writer.do(partial(tasks.rows, where=where, values=(destination,), limit=limit))
+
+    async def instance(self, sop_instance_uid: str) -> list[dict[str, Any]]:
+        """See `model.Queue`."""
+        return await self._writer.do(partial(tasks.instance, sop_instance_uid=sop_instance_uid))
+
+    def snapshot(self) -> Snapshot:
+        """See `model.Queue`."""
+        return self._counters.snapshot(self.spool.bytes_used)
+
+
+def lock_folder(data: Path) -> int:
+    """Take the folder for this process.
+
+    Raises:
+        ResourceError: it cannot be written, or another router uses it.
+
+    """
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        handle = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise ResourceError(
+            f"data folder {data} cannot be used: {error.strerror}; make it writable"
+        ) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise ResourceError(
+            f"data folder {data} is in use by another router; stop it or use another folder"
+        ) from error
+    return handle

@@ -1,0 +1,196 @@
+"""The spool: Part 10 files on disk, a few file creations for many objects.
+
+All small objects that become durable in one group commit share one pack file: each object is a complete Part 10 file,
+its offset and length are in the index. A pack is written once, synced, and removed when nothing refers to it. A large
+object is streamed to a file of its own, which becomes its pack.
+"""
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from systems.router.config.model import SpoolLimits
+from systems.router.errors import DamagedError, ResourceError, SpoolFullError
+from systems.router.objects import Received
+from systems.router.store.model import Location
+
+_CHUNK: Final = 1 << 20
+_USAGE_AGE: Final = 0.5
+
+
+class Spool:
+    """Files under `root`; used by one router at a time."""
+
+    def __init__(self, root: Path, limits: SpoolLimits) -> None:
+        self._packs = root / "packs"
+        self._incoming = root / "incoming"
+        self._limits = limits
+        self._prefix = f"{time.time_ns():x}"
+        self._number = 0
+        self._measured = 0.0
+        self._percent = 0.0
+        self.bytes_used = 0
+        try:
+            for folder in (self._packs, self._incoming):
+                folder.mkdir(parents=True, exist_ok=True)
+            self._packs_fd = os.open(self._packs, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise ResourceError(
+                f"spool folder {root} cannot be used: {error.strerror}; make it writable"
+            ) from error
+
+    def close(self) -> None:
+        """Give the folder back."""
+        os.close(self._packs_fd)
+
+    def percent_used(self) -> float:
+        """How full the disk of the spool is, in percent; measured at most twice a second."""
+        now = time.monotonic()
+        if now - self._measured > _USAGE_AGE:
+            usage = os.statvfs(self._packs)
+            self._percent = 100.0 * (1 - usage.f_bavail / max(1, usage.f_blocks))
+            self._measured = now
+        return self._percent
+
+    def is_full(self) -> bool:
+        """At the hard limit: stores are refused."""
+        limit = self._limits.hard_limit_bytes
+        return (
+            limit > 0 and self.bytes_used >= limit
+        ) or self.percent_used() >= self._limits.hard_limit_percent
+
+    def is_filling(self) -> bool:
+        """Beyond the soft limit: an alarm, nothing else."""
+        limit = self._limits.hard_limit_bytes * self._limits.soft_limit_percent / 100
+        return (
+            limit > 0 and self.bytes_used >= limit
+        ) or self.percent_used() >= self._limits.soft_limit_percent
+
+    def check_room(self, size: int = 0) -> None:
+        """Refuse when `size` more bytes would pass the hard limit.
+
+        Raises:
+            SpoolFullError: at the limit.
+
+        """
+        limit = self._limits.hard_limit_bytes
+        if self.is_full() or (limit > 0 and self.bytes_used + size > limit):
+            raise SpoolFullError("the spool is at its hard limit; free disk space or drain the queues")
+
+    def next_name(self) -> str:
+        """A pack name never used before."""
+        self._number += 1
+        return f"{self._prefix}-{self._number:x}.dcm"
+
+    def new_incoming(self) -> Path:
+        """The file a large object is streamed to."""
+        return self._incoming / self.next_name()
+
+    def write_pack(self, name: str, parts: Iterable[bytes]) -> None:
+        """Write and sync a new pack. The caller syncs the folder by `sync_folder` before it answers."""
+        handle = os.open(self._packs / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            for chunk in parts:
+                view = memoryview(chunk)
+                while view:
+                    view = view[os.write(handle, view) :]
+            os.fdatasync(handle)
+        finally:
+            os.close(handle)
+
+    def adopt(self, received: Received, name: str) -> None:
+        """Make the file of a large object, already synced, a pack."""
+        assert received.file is not None  # noqa: S101 - only large objects are adopted
+        received.file.rename(self._packs / name)
+        received.file = None
+
+    def sync_folder(self) -> None:
+        """Make names durable."""
+        os.fsync(self._packs_fd)
+
+    def remove(self, pack: str) -> None:
+        """Delete a pack to which nothing refers any more."""
+        (self._packs / pack).unlink(missing_ok=True)
+
+    def read(self, location: Location, digest: str, sop_instance_uid: str) -> bytes:
+        """The Part 10 file at `location`, checked against the digest taken on receipt (ROUTER-200).
+
+        Raises:
+            DamagedError: it is missing or differs.
+
+        """
+        content = b"".join(self.chunks(location, sop_instance_uid))
+        if hashlib.sha256(memoryview(content)[data_set_offset(content) :]).hexdigest() != digest:
+            raise DamagedError(sop_instance_uid, "its data set differs from what was received")
+        return content
+
+    def check(self, location: Location, digest: str, sop_instance_uid: str) -> None:
+        """As `read`, in memory that does not grow with the object."""
+        hasher = hashlib.sha256()
+        first = True
+        for chunk in self.chunks(location, sop_instance_uid):
+            hasher.update(memoryview(chunk)[data_set_offset(chunk) :] if first else chunk)
+            first = False
+        if hasher.hexdigest() != digest:
+            raise DamagedError(sop_instance_uid, "its data set differs from what was received")
+
+    def chunks(self, location: Location, sop_instance_uid: str) -> Iterator[bytes]:
+        """The Part 10 file at `location` in pieces of at most 1 MiB; the first holds the whole header.
+
+        Raises:
+            DamagedError: it is missing or cut.
+
+        """
+        try:
+            with (self._packs / location.pack).open("rb", buffering=0) as file:
+                file.seek(location.offset)
+                left = location.length
+                while left:
+                    chunk = file.read(min(left, _CHUNK))
+                    if not chunk:
+                        raise DamagedError(sop_instance_uid, f"{left} bytes are missing at its end")
+                    left -= len(chunk)
+                    yield chunk
+        except OSError as error:
+            raise DamagedError(sop_instance_uid, f"its file cannot be read ({error.strerror})") from error
+
+    def looks_whole(self, location: Location, digest: str, sop_instance_uid: str) -> bool:
+        """Whether a copy is still what was received; large ones are judged by presence and size only."""
+        try:
+            if location.length <= self._limits.memory_object_bytes:
+                self.read(location, digest, sop_instance_uid)
+                return True
+            return (self._packs / location.pack).stat().st_size >= location.offset + location.length
+        except (DamagedError, OSError):
+            return False
+
+    def path(self, location: Location) -> Path:
+        """The pack's file; the object is its whole content only when `offset` is 0 and no other shares it."""
+        return self._packs / location.pack
+
+    def recover(self, known: set[str]) -> int:
+        """Remove what a killed router left half-written: files the index does not know. Returns how many."""
+        removed = 0
+        for file in self._incoming.iterdir():
+            file.unlink()
+            removed += 1
+        for file in self._packs.iterdir():
+            if file.name not in known:
+                file.unlink()
+                removed += 1
+        self.bytes_used = sum(file.stat().st_size for file in self._packs.iterdir())
+        return removed
+
+    def free_bytes(self) -> int:
+        """Bytes left on the disk of the spool."""
+        return shutil.disk_usage(self._packs).free
+
+
+def data_set_offset(part10: bytes) -> int:
+    """Where the data set begins in a Part 10 file the router wrote: behind group 0002, whose length it states."""
+    length = int.from_bytes(part10[140:144], "little")
+    return 144 + length

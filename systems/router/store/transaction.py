@@ -1,0 +1,98 @@
+"""One group commit: the pack, the index rows, the counters and the audit lines that become durable together."""
+
+import sqlite3
+import time
+from pathlib import Path
+
+from systems.router.objects import Received
+from systems.router.store.audit import Audit
+from systems.router.store.counters import Counters
+from systems.router.store.model import Location
+from systems.router.store.spool import Spool
+
+
+class Transaction:
+    """What the running group commit collects; used by the writer thread only."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, spool: Spool, audit: Audit, counters: Counters
+    ) -> None:
+        self.connection = connection
+        self.spool = spool
+        self.audit = audit
+        self.counters = counters
+        self.now = 0.0
+        self.ready: set[str] = set()
+        self._pack = ""
+        self._parts: list[bytes] = []
+        self._offset = 0
+        self._adopted: list[tuple[Received, str, Path]] = []
+        self._released: set[str] = set()
+
+    def begin(self) -> None:
+        """Start collecting."""
+        self.now = time.time()
+        self.ready = set()
+        self._pack = ""
+        self._parts = []
+        self._offset = 0
+        self._adopted = []
+        self._released = set()
+        self.connection.execute("BEGIN IMMEDIATE")
+
+    def place(self, received: Received) -> Location:
+        """Give an object its place in the spool; the bytes are written by `commit`."""
+        if received.file is not None:
+            name = self.spool.next_name()
+            self._adopted.append((received, name, received.file))
+            return Location(name, 0, received.size)
+        if not self._pack:
+            self._pack = self.spool.next_name()
+        location = Location(self._pack, self._offset, received.size)
+        self._parts.append(received.header)
+        self._parts.extend(received.body)
+        self._offset += received.size
+        return location
+
+    def release(self, pack: str | None) -> None:
+        """Note that an object no longer refers to `pack`."""
+        if pack:
+            self._released.add(pack)
+
+    def commit(self) -> None:
+        """Write and sync the files, then the folder, then commit the index: in this order (ROUTER-046)."""
+        if self._pack:
+            self.spool.write_pack(self._pack, [b"".join(self._parts)])
+        for received, name, _ in self._adopted:
+            self.spool.adopt(received, name)
+        if self._pack or self._adopted:
+            self.spool.sync_folder()
+        self.counters.write()
+        self.connection.execute("COMMIT")
+        self.spool.bytes_used += self._offset + sum(received.size for received, _, _ in self._adopted)
+        self.counters.committed()
+        self.audit.committed()
+        self._remove_released()
+
+    def rollback(self) -> None:
+        """Leave nothing behind of what was collected (ROUTER-047)."""
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+        self.counters.rolled_back()
+        self.audit.rolled_back()
+        if self._pack:
+            self.spool.remove(self._pack)
+        for received, name, original in self._adopted:
+            adopted = self.spool.path(Location(name, 0, 0))
+            if received.file is None and adopted.exists():
+                adopted.replace(original)
+                received.file = original
+
+    def _remove_released(self) -> None:
+        for pack in self._released:
+            held = self.connection.execute("SELECT 1 FROM object WHERE pack = ? LIMIT 1", (pack,)).fetchone()
+            if held is None:
+                path = self.spool.path(Location(pack, 0, 0))
+                if path.exists():
+                    self.spool.bytes_used -= path.stat().st_size
+                    self.spool.remove(pack)
