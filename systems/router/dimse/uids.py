@@ -37,9 +37,9 @@ UNCOMPRESSED_LE: Final = (EXPLICIT_VR_LE, IMPLICIT_VR_LE)
 _JPEG: Final = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70))
 _JPEG_LS: Final = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (80, 81))
 _JPEG_2000: Final = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (90, 91, 92, 93))
-_MPEG: Final = tuple(f"1.2.840.10008.1.2.4.{n}{tail}" for n in range(100, 107) for tail in ("", ".1")) + tuple(
-    f"1.2.840.10008.1.2.4.{n}" for n in (107, 108)
-)
+_MPEG: Final = tuple(
+    f"1.2.840.10008.1.2.4.{n}{tail}" for n in range(100, 107) for tail in ("", ".1")
+) + tuple(f"1.2.840.10008.1.2.4.{n}" for n in (107, 108))
 _HTJ2K: Final = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (201, 202, 203))
 _RLE: Final = "1.2.840.10008.1.2.5"
 

@@ -1,0 +1,51 @@
+"""Identifiers of C-FIND, C-MOVE and C-GET: the only data sets this package decodes."""
+
+from io import BytesIO
+from typing import Final
+
+from pydicom import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_dataset
+
+from systems.router.dimse.uids import IMPLICIT_VR_LE
+
+LARGEST_IDENTIFIER: Final = 8 << 20
+
+
+class IdentifierError(ValueError):
+    """An identifier that cannot be read or written."""
+
+
+def decode(data: bytes, transfer_syntax_uid: str) -> Dataset:
+    """Read an identifier completely, so that nothing can go wrong with it later.
+
+    Raises:
+        IdentifierError: when pydicom cannot read it.
+    """
+    try:
+        identifier = read_dataset(BytesIO(data), transfer_syntax_uid == IMPLICIT_VR_LE, is_little_endian=True)
+        for _ in identifier.iterall():
+            pass
+        identifier.decode()
+    except Exception as error:  # pydicom lets through whatever its converters raise on bad bytes
+        message = f"the identifier cannot be read ({type(error).__name__})"
+        raise IdentifierError(message) from error
+    return identifier
+
+
+def encode(identifier: Dataset, transfer_syntax_uid: str) -> bytes:
+    """Write an identifier.
+
+    Raises:
+        IdentifierError: when a value does not fit its VR or character set.
+    """
+    buffer = DicomBytesIO()
+    buffer.is_little_endian = True
+    buffer.is_implicit_VR = transfer_syntax_uid == IMPLICIT_VR_LE
+    try:
+        write_dataset(buffer, identifier)
+    except Exception as error:  # pydicom lets through whatever its converters raise on bad values
+        message = f"the identifier cannot be written ({type(error).__name__})"
+        raise IdentifierError(message) from error
+    return buffer.getvalue()
