@@ -6,7 +6,7 @@ The same class serves both ends; what differs is which control PDUs are expected
 import asyncio
 import socket
 from collections.abc import AsyncIterable, Callable, Collection
-from typing import Final
+from typing import Final, cast
 
 from systems.router.dimse import command as commands
 from systems.router.dimse import pdu
@@ -68,10 +68,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport; small writes leave at once (TCP_NODELAY)."""
-        if not isinstance(transport, asyncio.Transport):  # pragma: no cover - we open streams only
-            message = "a DICOM association needs a stream transport"
-            raise TypeError(message)
-        self._transport = transport
+        # uvloop's transports are not subclasses of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
         raw = transport.get_extra_info("socket")
         if raw is not None:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
