@@ -1,0 +1,1 @@
+"""entra-id: a stand-in for Microsoft Entra ID that issues real, verifiable tokens for one tenant."""
