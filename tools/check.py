@@ -1,0 +1,173 @@
+"""`make test`: everything that must hold before a change is good, one step after the other.
+
+Every step runs even when an earlier one has failed, so that one run tells all there is to mend.
+"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from tools import engine
+from tools.common import CHECKOUT, LOCAL, VENV_BIN, Stop, main_of, run, say
+from tools.orthanc import ensure_orthanc
+
+OUT = CHECKOUT / "reports" / "out"
+NOT_IN_A_TEST = "not benchmark"
+"""Measurements need a quiet machine; they are run on purpose only."""
+
+
+@dataclass
+class Counts:
+    """What pytest runs came to."""
+
+    passed: int = 0
+    failed: int = 0
+    errors: int = 0
+    skipped: int = 0
+
+    def add(self, other: "Counts") -> None:
+        """Add another run's."""
+        self.passed += other.passed
+        self.failed += other.failed
+        self.errors += other.errors
+        self.skipped += other.skipped
+
+    def describe(self) -> str:
+        """Return the counts as pytest words them."""
+        words = [
+            (self.failed, "failed"),
+            (self.passed, "passed"),
+            (self.skipped, "skipped"),
+            (self.errors, "errors"),
+        ]
+        return ", ".join(f"{number} {word}" for number, word in words if number) or "no tests ran"
+
+
+@dataclass
+class Result:
+    """How one step ended."""
+
+    name: str
+    exit_code: int
+    seconds: float
+    note: str = ""
+
+
+@dataclass
+class Check:
+    """The steps so far."""
+
+    results: list[Result] = field(default_factory=list)
+    counts: Counts = field(default_factory=Counts)
+    began: float = field(default_factory=time.monotonic)
+
+    def step(self, name: str, command: Sequence[str]) -> None:
+        """Run one command and remember how it ended."""
+        say(f"\n===== {name} =====")
+        began = time.monotonic()
+        code = run(command).returncode
+        self.results.append(Result(name, code, time.monotonic() - began))
+
+    def pytest(self, name: str, *arguments: str) -> None:
+        """Run pytest and add what it counted."""
+        junit = LOCAL / "tmp" / f"junit-{len(self.results)}.xml"
+        junit.unlink(missing_ok=True)
+        self.step(name, [_program("pytest"), *arguments, f"--junitxml={junit}"])
+        counts = read_junit(junit)
+        self.counts.add(counts)
+        self.results[-1].note = counts.describe()
+
+    def unmet(self, name: str, stop: Stop) -> None:
+        """Remember a step that could not be run, which counts as failed."""
+        say(f"\n===== {name} =====\n{stop}")
+        self.results.append(Result(name, stop.exit_code, 0.0, "could not be run"))
+
+    @property
+    def failed(self) -> list[Result]:
+        """The steps that did not end with 0."""
+        return [result for result in self.results if result.exit_code != 0]
+
+    def close(self) -> int:
+        """Print one line a step and the closing line; return the exit code."""
+        say("\n===== steps =====")
+        for result in self.results:
+            verdict = "ok    " if result.exit_code == 0 else f"FAILED (exit code {result.exit_code})"
+            say(f"{verdict} {result.name} {result.seconds:.1f} s  {result.note}".rstrip())
+        seconds = time.monotonic() - self.began
+        steps = f", {len(self.failed)} of {len(self.results)} steps failed" if self.failed else ""
+        say(f"===== {self.counts.describe()}{steps} in {seconds:.1f}s =====")
+        return 1 if self.failed else 0
+
+
+def read_junit(path: Path) -> Counts:
+    """Read what pytest counted; nothing when it wrote no file."""
+    try:
+        root = ET.parse(path).getroot()  # noqa: S314 - our own file
+    except (OSError, ET.ParseError):
+        return Counts()
+    total = Counts()
+    for suite in root.iter("testsuite"):
+        tests, failed, errors, skipped = (
+            int(suite.get(name, "0")) for name in ("tests", "failures", "errors", "skipped")
+        )
+        total.add(Counts(max(0, tests - failed - errors - skipped), failed, errors, skipped))
+    return total
+
+
+def _program(name: str) -> str:
+    return str(VENV_BIN / name)
+
+
+def _static(check: Check) -> None:
+    check.step("lint", [_program("ruff"), "check", "."])
+    check.step("format", [_program("ruff"), "format", "--check", "."])
+    check.step("types", [_program("mypy")])
+    check.step("house rules", [_program("lint-imports")])
+
+
+def _suites(check: Check, runner: str) -> None:
+    check.pytest(
+        f"suites, {runner} runner",
+        "suites",
+        *("-m", NOT_IN_A_TEST, "--runner", runner, "--report-dir", str(OUT / runner)),
+    )
+
+
+def main() -> int:
+    """Run every step; `--lint` only those that run nothing."""
+    parser = argparse.ArgumentParser(prog="make test", description=__doc__)
+    parser.add_argument("--lint", action="store_true", help="lint, format, types and house rules only")
+    arguments = parser.parse_args()
+    check = Check()
+    if arguments.lint:
+        _static(check)
+        return check.close()
+    docker: Stop | None = None
+    try:
+        engine.ensure_engine()
+    except Stop as stop:
+        docker = stop
+        say(f"The docker runner is left out: {stop}")
+    _static(check)
+    if docker is None:
+        check.step("images", [_program("python"), "-m", "fixtures.deployment.images"])
+    check.pytest("tests of the harness and the systems", "tests", "-n", "auto", "--dist", "loadfile", "-q")
+    if docker is None:
+        _suites(check, "docker")
+    try:
+        ensure_orthanc()
+    except Stop as stop:
+        check.unmet("suites, process runner", stop)
+    else:
+        _suites(check, "process")
+    code = check.close()
+    if docker is not None:
+        say("The docker runner was left out: no container engine (see above).")
+    return code
+
+
+if __name__ == "__main__":
+    raise SystemExit(main_of(main))

@@ -1,0 +1,130 @@
+"""What the bootstrap scripts share. Standard library only: they run before anything is installed."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+LOCAL = CHECKOUT / ".local"
+VENV = LOCAL / "venv"
+VENV_BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+_POLICY = Path("/usr/sbin/policy-rc.d")
+_POLICY_TEXT = (
+    "#!/bin/sh\n# Made by imaging-cloud-conformance: packages may not start daemons now.\nexit 101\n"
+)
+
+
+class Stop(Exception):  # noqa: N818 - not an error of the program: the machine lacks something
+    """Nothing more can be done here; the message tells a person why and what to do."""
+
+    def __init__(self, message: str, exit_code: int = 3) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def say(line: str) -> None:
+    """Tell a person what is being done, at once."""
+    print(line, flush=True)
+
+
+def environment() -> dict[str, str]:
+    """Return the environment for everything that is run: caches and temporary files stay in the checkout."""
+    temporary = LOCAL / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    own = {
+        "PIP_CACHE_DIR": str(LOCAL / "cache" / "pip"),
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "npm_config_cache": str(LOCAL / "cache" / "npm"),
+        "npm_config_update_notifier": "false",
+        "TMPDIR": str(temporary),
+        # The venv's programs first, as if it were activated: among them a Node, where the system has none.
+        "PATH": os.pathsep.join([str(VENV_BIN), os.environ.get("PATH", os.defpath)]),
+    }
+    return {**os.environ, **own}
+
+
+def run(
+    command: Sequence[str],
+    *,
+    quiet: bool = False,
+    cwd: Path = CHECKOUT,
+    extra: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command without input; with `quiet` its output is kept in the result instead of shown."""
+    return subprocess.run(
+        list(command),
+        check=False,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=quiet,
+        cwd=cwd,
+        env={**environment(), **(extra or {})},
+    )
+
+
+def must(command: Sequence[str], remedy: str) -> None:
+    """Run a command quietly.
+
+    Raises:
+        Stop: when it fails, with the end of what it said.
+
+    """
+    done = run(command, quiet=True)
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip()[-1200:]
+        raise Stop(f"`{' '.join(command)}` failed:\n{said}\n  What to do: {remedy}")
+
+
+def is_root_on_debian() -> bool:
+    """Tell whether packages can be installed here without asking anybody."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def install_packages(*names: str, reason: str) -> None:
+    """Install Debian packages as root, without letting any of them start a daemon.
+
+    Raises:
+        Stop: when this is not root on Debian or Ubuntu, with the command to type; or when apt-get fails.
+
+    """
+    command = f"apt-get install {' '.join(names)}"
+    if not is_root_on_debian():
+        raise Stop(f"{reason}\n  What to do: sudo {command}   (Debian, Ubuntu)")
+    say(f"{reason}: installing {', '.join(names)} with apt-get")
+    quietly = {"DEBIAN_FRONTEND": "noninteractive"}
+    with _no_daemons():
+        run(["apt-get", "update"], quiet=True, extra=quietly)
+        done = run(["apt-get", "install", "-y", "--no-install-recommends", *names], quiet=True, extra=quietly)
+    if done.returncode != 0:
+        raise Stop(
+            f"`{command}` failed:\n{done.stderr.strip()[-1200:]}\n  What to do: run it by hand and look"
+        )
+
+
+@contextmanager
+def _no_daemons() -> Iterator[None]:
+    """Forbid package scripts to start services (invoke-rc.d asks policy-rc.d), unless a policy is there already."""
+    ours = not _POLICY.exists()
+    if ours:
+        _POLICY.write_text(_POLICY_TEXT, encoding="ascii")
+        _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        if ours:
+            _POLICY.unlink(missing_ok=True)
+
+
+def main_of(action: Callable[[], int]) -> int:
+    """Run a script's action; a `Stop` is one clear message and its exit code."""
+    try:
+        return action()
+    except Stop as stop:
+        print(stop, file=sys.stderr, flush=True)
+        return stop.exit_code
+    except KeyboardInterrupt:
+        return 130
