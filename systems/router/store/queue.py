@@ -149,6 +149,10 @@ class SqliteQueue:
             )
         )
 
+    def waiting_count(self, destination: str) -> int:
+        """Tasks waiting for a destination."""
+        return self._counters.waiting(destination)
+
     async def next_due(self, destination: str) -> float | None:
         """When the next delayed task of a destination may go (seconds since the epoch); None without one."""
         if not self._counters.waiting(destination):

@@ -1,0 +1,141 @@
+"""Reads stored copies back and compares them: the only proof that the cloud holds what was sent."""
+
+import asyncio
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from email.message import Message
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+
+from systems.router.cloud.errors import CloudAnswerError, CloudUnauthorisedError, CloudUnreachableError
+from systems.router.cloud.http import CloudHttp, retry_after, why
+from systems.router.objects import Identity
+from systems.router.sameness import same_content
+from systems.shared.header_scan import HeaderError, read_file_meta
+
+# The stored encoding, unconverted (ROUTER-081); single part first, as every server that knows it spares the wrapping.
+_ACCEPTS: Final = (
+    "application/dicom; transfer-syntax=*",
+    'multipart/related; type="application/dicom"; transfer-syntax=*',
+)
+_CHUNK: Final = 1 << 20
+_HEAD: Final = 1 << 16
+
+
+class Held(Enum):
+    """What the cloud holds under a UID."""
+
+    SAME = "same"
+    DIFFERENT = "different"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The comparison and the digest of the cloud's copy, empty where there is none."""
+
+    held: Held
+    digest: str = ""
+
+
+async def compare(http: CloudHttp, identity: Identity, digest: str, local: Path | bytes | None) -> Compared:
+    """Read the cloud's copy and compare its data set with the digest, else with `local` element by element.
+
+    Raises:
+        CloudError: the copy could not be read, so nothing is known.
+
+    """
+    with tempfile.TemporaryDirectory(prefix="router-readback-") as folder:
+        copy = Path(folder) / "copy.dcm"
+        if not await fetch(http, identity, copy):
+            return Compared(Held.ABSENT)
+        found = await asyncio.to_thread(data_set_digest, copy)
+        if found == digest:
+            return Compared(Held.SAME, found)
+        if local is None:
+            return Compared(Held.DIFFERENT, found)
+        if isinstance(local, bytes):
+            ours = Path(folder) / "ours.dcm"
+            await asyncio.to_thread(ours.write_bytes, local)
+        else:
+            ours = local
+        same = await asyncio.to_thread(same_content, ours, copy)
+        return Compared(Held.SAME if same else Held.DIFFERENT, found)
+
+
+async def fetch(http: CloudHttp, identity: Identity, target: Path) -> bool:
+    """Write the cloud's copy to `target`; False when the cloud says that it has none.
+
+    Raises:
+        CloudError: no answer, or none that says either.
+
+    """
+    path = (
+        f"/studies/{identity.study_instance_uid}/series/{identity.series_instance_uid}"
+        f"/instances/{identity.sop_instance_uid}"
+    )
+    for accept in _ACCEPTS:
+        async with http.stream("GET", path, headers={"Accept": accept}) as response:
+            if response.status == 200:
+                await _save(response, target)
+                return True
+            if response.status in (404, 410):
+                return False
+            if response.status in (401, 403):
+                raise CloudUnauthorisedError(
+                    f"reading back is refused: HTTP {response.status}", response.status
+                )
+            if response.status != 406:
+                raise CloudAnswerError(
+                    f"the stored copy could not be read: HTTP {response.status}",
+                    response.status,
+                    retry_after(response.headers.get("Retry-After")),
+                )
+    raise CloudAnswerError("the cloud does not return the stored encoding: HTTP 406", 406)
+
+
+async def _save(response: aiohttp.ClientResponse, target: Path) -> None:
+    try:
+        with target.open("wb") as file:
+            async for chunk in response.content.iter_chunked(_CHUNK):
+                await asyncio.to_thread(file.write, chunk)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise CloudUnreachableError(f"the stored copy was cut: {why(error)}", sent=True) from error
+    if response.content_type.startswith("multipart/"):
+        await asyncio.to_thread(_unwrap, target, response.headers.get("Content-Type", ""))
+
+
+def _unwrap(target: Path, content_type: str) -> None:
+    """Keep the one part of a multipart answer."""
+    message = Message()
+    message["Content-Type"] = content_type
+    boundary = b"--" + str(message.get_param("boundary", "", unquote=True)).encode()
+    content = target.read_bytes()
+    start = content.find(b"\r\n\r\n", content.find(boundary))
+    end = content.rfind(b"\r\n" + boundary)
+    if start < 0 or end < start:
+        raise CloudAnswerError("the multipart answer holds no part", 200)
+    target.write_bytes(content[start + 4 : end])
+
+
+def data_set_digest(part10: Path) -> str:
+    """SHA-256 of the bytes below group 0002.
+
+    Raises:
+        CloudAnswerError: the file is no Part 10 file.
+
+    """
+    with part10.open("rb") as file:
+        head = file.read(_HEAD)
+        try:
+            offset = read_file_meta(head).data_set_offset
+        except HeaderError as error:
+            raise CloudAnswerError(f"the stored copy is no DICOM file: {error}", 200) from error
+        hasher = hashlib.sha256(head[offset:])
+        while chunk := file.read(_CHUNK):
+            hasher.update(chunk)
+    return hasher.hexdigest()

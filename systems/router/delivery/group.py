@@ -1,0 +1,187 @@
+"""The workers of one destination (ROUTER-049, ROUTER-101 to 108)."""
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from systems.router.config.model import Backoff, Destination
+from systems.router.delivery.attempt import Attempt, Carrier
+from systems.router.delivery.gate import Gate, delay
+from systems.router.store.arrivals import DAMAGED
+from systems.router.store.model import Effect, Settlement, Task
+from systems.router.store.queue import SqliteQueue
+
+log = logging.getLogger(__name__)
+_LONGEST_SLEEP: Final = 30.0
+_LOCAL: Final = frozenset({DAMAGED, "too large", "defect"})
+
+
+class WorkerGroup:
+    """Claims, delivers and settles for one destination; nothing it does touches another one."""
+
+    def __init__(
+        self, destination: Destination, queue: SqliteQueue, carrier: Carrier, backoff: Backoff
+    ) -> None:
+        self.destination = destination
+        self.gate = Gate(backoff)
+        self.carrier = carrier
+        self._queue = queue
+        self._backoff = backoff
+        self._strikes: dict[int, tuple[int, int]] = {}
+        self._workers: list[asyncio.Task[None]] = []
+        self._busy: set[asyncio.Task[None] | None] = set()
+        self._stopping = False
+
+    def start(self) -> None:
+        """Start the workers."""
+        self._workers = [asyncio.create_task(self._run()) for _ in range(self.destination.concurrency)]
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Let running deliveries finish for `grace_seconds`; one cut off then counts as uncertain at the next start."""
+        self._stopping = True
+        idle = [worker for worker in self._workers if worker not in self._busy]
+        for worker in idle:
+            worker.cancel()
+        busy = [worker for worker in self._workers if worker not in idle]
+        if busy:
+            _, unfinished = await asyncio.wait(busy, timeout=grace_seconds)
+            for worker in unfinished:
+                worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        await self.carrier.close()
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            probe = await self.gate.admit()
+            me = asyncio.current_task()
+            self._busy.add(me)
+            try:
+                worked = await self._round(probe=probe)
+            except (sqlite3.Error, OSError):
+                log.exception("the queue of %s cannot be used", self.destination.name)
+                self.gate.unused(probe=probe)
+                await asyncio.sleep(self._backoff.first_seconds)
+                continue
+            finally:
+                self._busy.discard(me)
+            if not worked and not self._stopping:
+                await self._wait()
+
+    async def _round(self, *, probe: bool) -> bool:
+        """Claim, deliver, settle. Returns whether there was anything to do."""
+        ready = self._queue.ready(self.destination.name)
+        ready.clear()
+        limit = 1 if probe else self.carrier.batch_instances
+        tasks = await self._queue.claim(self.destination.name, limit, self.carrier.batch_bytes)
+        if not tasks:
+            self.gate.unused(probe=probe)
+            return False
+        if self._queue.waiting_count(self.destination.name):
+            ready.set()
+        attempts = await self._deliver(tasks)
+        await self._conclude(attempts, probe=probe)
+        if self.destination.rate_per_second:
+            await asyncio.sleep(len(tasks) * self.destination.concurrency / self.destination.rate_per_second)
+        return True
+
+    async def _wait(self) -> None:
+        """Sleep until a task arrives or a delayed one is due."""
+        try:
+            due = await self._queue.next_due(self.destination.name)
+        except (sqlite3.Error, OSError):
+            due = time.time() + self._backoff.first_seconds
+        seconds = _LONGEST_SLEEP if due is None else min(_LONGEST_SLEEP, max(0.01, due - time.time()))
+        try:
+            await asyncio.wait_for(self._queue.ready(self.destination.name).wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _deliver(self, tasks: Sequence[Task]) -> list[Attempt]:
+        try:
+            return await self.carrier.deliver(tasks)
+        except Exception as error:  # a defect met by one object must not end the worker (ROUTER-108)
+            log.exception("delivery to %s failed with a defect", self.destination.name)
+            reason = f"defect of the router: {type(error).__name__}"
+            return [
+                Attempt(task, Effect.FAILED, "defect", reason, uncertain=True, solo=True) for task in tasks
+            ]
+
+    async def _conclude(self, attempts: Sequence[Attempt], *, probe: bool) -> None:
+        """Decide back-off and dead letters, then record."""
+        down = next((attempt for attempt in attempts if attempt.holds_destination), None)
+        worked = any(_spoke(attempt) for attempt in attempts)
+        settlements = [self._settlement(attempt) for attempt in attempts]
+        if down is not None:
+            if self.gate.failed(down.reason, down.retry_after):
+                log.warning("%s is down: %s", self.destination.name, down.reason)
+                await self._queue.note(
+                    "destination down", destination=self.destination.name, reason=down.reason
+                )
+        await self._queue.settle(settlements)
+        if down is None and worked:
+            await self._report_recovery(self.gate.succeeded())
+        elif down is None:
+            self.gate.unused(probe=probe)
+
+    async def _report_recovery(self, down_seconds: float | None) -> None:
+        if down_seconds is None:
+            return
+        name = self.destination.name
+        backlog = self._queue.waiting_count(name)
+        log.warning("%s is back after %.1f s, %d instances to catch up", name, down_seconds, backlog)
+        await self._queue.note(
+            "destination recovered", destination=name, outage_seconds=round(down_seconds, 3), backlog=backlog
+        )
+        await self._queue.release_outage(name)
+
+    def _settlement(self, attempt: Attempt) -> Settlement:
+        task, effect, reason = attempt.task, attempt.effect, attempt.reason
+        failures = task.failures + 1
+        if effect is Effect.OUTAGE and attempt.suspect:
+            failures = self._strike(task)
+            if failures >= self.destination.max_failures:
+                effect = Effect.DEAD
+                reason = f"{reason}; {failures} times, while other objects were delivered"
+        elif effect is Effect.FAILED and failures >= self.destination.max_failures:
+            effect, reason = Effect.DEAD, f"{reason}; given up after {failures} attempts"
+        if effect in (Effect.DELIVERED, Effect.DEAD):
+            self._strikes.pop(task.task_id, None)
+        if effect is Effect.DEAD:
+            log.error(
+                "dead letter: %s for %s: %s",
+                task.identity.sop_instance_uid,
+                self.destination.name,
+                attempt.status,
+            )
+        wait = 0.0
+        if effect is Effect.FAILED:
+            wait = delay(self._backoff, failures)
+        elif effect is Effect.OUTAGE:
+            wait = max(delay(self._backoff, min(task.attempts, 30)), attempt.retry_after or 0.0)
+        return Settlement(
+            task,
+            effect,
+            attempt.status,
+            reason,
+            uncertain=attempt.uncertain,
+            solo=attempt.solo,
+            not_before=time.time() + wait if wait else 0.0,
+        )
+
+    def _strike(self, task: Task) -> int:
+        """How often this object met silence although the destination served others in between (ROUTER-108)."""
+        count, successes = self._strikes.get(task.task_id, (0, -1))
+        if self.gate.successes > successes:
+            count += 1
+        self._strikes[task.task_id] = (count, self.gate.successes)
+        return count
+
+
+def _spoke(attempt: Attempt) -> bool:
+    """Whether the destination itself gave this outcome, which shows that it works."""
+    if attempt.effect in (Effect.FAILED, Effect.DEAD):
+        return attempt.status not in _LOCAL
+    return attempt.effect is Effect.DELIVERED

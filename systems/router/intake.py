@@ -1,0 +1,118 @@
+"""Store and forward: C-STORE answered 0000 once the object and its tasks are durable (ROUTER-046)."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from systems.router.cloud.errors import CloudError
+from systems.router.cloud.readback import Held
+from systems.router.cloud.stow import Part
+from systems.router.cloud.uploader import Upload, Uploader
+from systems.router.config.model import Config, Listener
+from systems.router.dimse.service import StoreRequest
+from systems.router.dimse.status import DATA_SET_MISMATCH, OK, OUT_OF_RESOURCES, Status
+from systems.router.errors import DamagedError, SpoolFullError
+from systems.router.objects import Received
+from systems.router.reception import RefusedError, discard, receive
+from systems.router.routing import destinations_for
+from systems.router.sameness import same_bytes
+from systems.router.store.model import Acceptance, Accepted
+from systems.router.store.queue import SqliteQueue
+
+log = logging.getLogger(__name__)
+_NOT_KEPT: Final = Status(OUT_OF_RESOURCES, "the object could not be made durable")
+_CONFLICT: Final = Status(DATA_SET_MISMATCH, "other content is known under this SOP Instance UID")
+
+
+class Intake:
+    """Answers C-STORE of a queued path."""
+
+    def __init__(self, config: Config, listener: Listener, queue: SqliteQueue, uploader: Uploader) -> None:
+        self._config = config
+        self._listener = listener
+        self._queue = queue
+        self._uploader = uploader
+
+    async def store(self, request: StoreRequest) -> Status:
+        """Take an object or say why not; a refused one leaves nothing behind (ROUTER-047)."""
+        status = await self._store(request)
+        if status.is_failure:
+            log.warning("store of %s refused: %s", request.sop_instance_uid, status)
+        return status
+
+    async def _store(self, request: StoreRequest) -> Status:
+        try:
+            received = await receive(
+                request, self._listener.name, self._queue.spool, self._config.spool.memory_object_bytes
+            )
+        except RefusedError as error:
+            return await self._refuse(error.status)
+        except SpoolFullError:
+            return await self._refuse(Status(OUT_OF_RESOURCES, "the spool is full"))
+        except OSError:
+            log.exception("the spool cannot be written")
+            return await self._refuse(_NOT_KEPT)
+        try:
+            return await self._keep(received)
+        except (OSError, sqlite3.Error):
+            log.exception("%s could not be made durable", request.sop_instance_uid)
+            return await self._refuse(_NOT_KEPT)
+        finally:
+            discard(received)
+
+    async def _keep(self, received: Received) -> Status:
+        destinations = destinations_for(received, self._listener, self._config.rules)
+        if not destinations:
+            log.error("%s matches no rule and is held", received.identity.sop_instance_uid)
+            await self._queue.keep_apart(received, "held")
+            return OK
+        accepted = await self._queue.accept(received, destinations)
+        if accepted.acceptance is not Acceptance.DIFFERS:
+            return OK
+        return await self._other_bytes(received, destinations, accepted)
+
+    async def _other_bytes(
+        self, received: Received, destinations: Sequence[str], accepted: Accepted
+    ) -> Status:
+        """The UID is known with other bytes: the same content written differently, or a conflict (ROUTER-105)."""
+        if await self._same_content(received, accepted):
+            again = await self._queue.accept(received, destinations, same_as=accepted.object_id)
+            if again.acceptance is not Acceptance.DIFFERS:
+                return OK
+        log.error(
+            "identity conflict: %s arrived with other content, kept apart", received.identity.sop_instance_uid
+        )
+        await self._queue.keep_apart(received, "conflict")
+        return _CONFLICT
+
+    async def _same_content(self, received: Received, accepted: Accepted) -> bool:
+        content = await asyncio.to_thread(_part10, received)
+        if accepted.existing is not None:
+            known = self._queue.spool.chunks(accepted.existing, received.identity.sop_instance_uid)
+            try:
+                return await asyncio.to_thread(same_bytes, content, known)
+            except DamagedError:
+                return False
+        cloud = next((d.name for d in self._config.destinations if d.kind == "dicomweb"), None)
+        if cloud not in accepted.delivered_to:
+            return False
+        upload = Upload(Part(received.identity, received.size, content), received.digest, content)
+        try:
+            return (await self._uploader.compare(upload)).held is Held.SAME
+        except CloudError:
+            return False
+
+    async def _refuse(self, status: Status) -> Status:
+        try:
+            await self._queue.count_refused(self._listener.name)
+        except (OSError, sqlite3.Error):
+            log.exception("a refused store could not be counted")
+        return status
+
+
+def _part10(received: Received) -> bytes:
+    if received.file is not None:
+        return received.file.read_bytes()
+    return b"".join([received.header, *received.body])
