@@ -1,0 +1,1 @@
+"""Black-box suites: what is promised, checked on running systems."""

@@ -1,0 +1,1 @@
+"""Sabotaged worlds in which a check must fail."""

@@ -1,0 +1,1 @@
+"""The claims of the demo, in the order of its story."""
