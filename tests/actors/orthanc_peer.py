@@ -39,7 +39,9 @@ class OrthancPeer:
 def running_orthanc(folder: Path) -> Iterator[OrthancPeer]:
     program, plugin = find_program(), find_dicomweb_plugin()
     if program is None or plugin is None:
-        pytest.fail("Orthanc or its DICOMweb plugin is missing on this machine: run `make test`, whose bootstrap installs them")
+        pytest.fail(
+            "Orthanc or its DICOMweb plugin is missing on this machine: run `make test`, whose bootstrap installs them"
+        )
     dicom, http, workstation = free_ports(3)
     settings = configuration(
         storage=folder / "store",
@@ -54,10 +56,15 @@ def running_orthanc(folder: Path) -> Iterator[OrthancPeer]:
     config.write_bytes(settings)
     log = (folder / "orthanc.log").open("wb")
     process = subprocess.Popen(
-        [str(program), str(config)], stdout=log, stderr=subprocess.STDOUT, env={**os.environ, "TCP_NODELAY": "1"}
+        [str(program), str(config)],
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "TCP_NODELAY": "1"},
     )
     try:
-        peer = OrthancPeer(DimseAddress("ORTHANC", "127.0.0.1", dicom), f"http://127.0.0.1:{http}", workstation)
+        peer = OrthancPeer(
+            DimseAddress("ORTHANC", "127.0.0.1", dicom), f"http://127.0.0.1:{http}", workstation
+        )
         eventually(lambda: peer.orthanc(Recorder()).system(), within=20, because="Orthanc to answer /system")
         yield peer
     finally:

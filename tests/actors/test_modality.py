@@ -51,7 +51,9 @@ def test_instances_arrive_byte_for_byte(recorder: Recorder, run: Run) -> None:
     series = make_series(run, 1, 3)
     ledger = Ledger()
     with Receiver(LOCAL) as receiver:
-        result = Modality(recorder=recorder, ledger=ledger).send(series.instances, receiver.address, via="direct")
+        result = Modality(recorder=recorder, ledger=ledger).send(
+            series.instances, receiver.address, via="direct"
+        )
 
     assert result.association == "accepted"
     assert set(result.acknowledged) == series.sop_instance_uids
@@ -79,7 +81,9 @@ def test_each_transfer_syntax_keeps_its_own_context(syntax: str, recorder: Recor
 def test_many_instances_over_several_associations_all_arrive(recorder: Recorder, run: Run) -> None:
     series = make_series(run, 1, 60)
     with Receiver(LOCAL) as receiver:
-        result = Modality(recorder=recorder).send(series.instances, receiver.address, via="direct", associations=4)
+        result = Modality(recorder=recorder).send(
+            series.instances, receiver.address, via="direct", associations=4
+        )
 
     assert set(result.acknowledged) == series.sop_instance_uids
     assert len({each.sop_instance_uid for each in receiver.requests}) == 60
@@ -101,7 +105,9 @@ def test_statuses_are_told_apart(recorder: Recorder, run: Run) -> None:
     good, warned, failed, aborted = (each.sop_instance_uid for each in series.instances)
     ledger = Ledger()
     with Receiver(LOCAL, statuses={warned: 0xB000, failed: 0xA700, aborted: None}) as receiver:
-        result = Modality(recorder=recorder, ledger=ledger).send(series.instances, receiver.address, via="direct")
+        result = Modality(recorder=recorder, ledger=ledger).send(
+            series.instances, receiver.address, via="direct"
+        )
 
     assert result.acknowledged == (good, warned)
     assert result.refused == (failed,)
@@ -114,7 +120,9 @@ def test_after_an_abort_the_rest_is_not_transmitted_and_no_attempt(recorder: Rec
     first, second = make_series(run, 1, 2).instances
     ledger = Ledger()
     with Receiver(LOCAL, statuses={first.sop_instance_uid: None}) as receiver:
-        result = Modality(recorder=recorder, ledger=ledger).send([first, second], receiver.address, via="direct")
+        result = Modality(recorder=recorder, ledger=ledger).send(
+            [first, second], receiver.address, via="direct"
+        )
 
     assert result.unknown == (first.sop_instance_uid,)
     assert result.refused == (second.sop_instance_uid,)
@@ -124,7 +132,9 @@ def test_after_an_abort_the_rest_is_not_transmitted_and_no_attempt(recorder: Rec
 
 def test_no_listener_is_refused(recorder: Recorder, run: Run) -> None:
     nobody = DimseAddress("PEER", "127.0.0.1", free_ports(1)[0])
-    result = Modality(recorder=recorder, timeouts=QUICK).send(make_series(run, 1, 1).instances, nobody, via="direct")
+    result = Modality(recorder=recorder, timeouts=QUICK).send(
+        make_series(run, 1, 1).instances, nobody, via="direct"
+    )
 
     assert result.association == "refused"
     assert len(result.refused) == 1
