@@ -5,6 +5,7 @@ import pytest
 from fixtures.clients import link
 from fixtures.traceability import needs, requirement
 from fixtures.world import World, rules
+from suites.demo.answers import is_failure
 from suites.demo.outages import QUERY_OUTAGES, QueryOutage
 
 pytestmark = pytest.mark.demo
@@ -24,14 +25,14 @@ def test_pacs_query_lists_all_cloud_studies_and_those_of_one_patient(world: Worl
 
     everything = world.query_from_pacs({})
     assert everything.study_uids == world.all_cloud_study_uids()
-    given_name = jule.name.split("^")[1] if world.cast.synthetic else jule.name.split("^")[0]
+    given_name = jule.name.split("^")[1] if world.demo_data else jule.name.split("^")[0]
     for text in (given_name[:4].upper(), given_name[:4].lower()):
         answer = world.query_from_pacs({"PatientName": text})
         mine = [a for a in answer.answers if a["PatientID"] == jule.patient_id]
         assert sorted(a["StudyDate"] for a in mine) == sorted(
             s.study_date for s in (recent, world.cast.study(1, "prior"))
         )
-        if world.cast.synthetic:
+        if world.demo_data:
             assert answer.study_uids & world.made == {a["StudyInstanceUID"] for a in mine}
     assert world.query_demographics(recent) == world.sent_demographics(recent)
     world.evidence.note(
@@ -95,7 +96,7 @@ def test_retrieval_is_complete_beyond_the_page_size(world: World, count: int) ->
     study = world.series(instances=count, matrix=16)
     world.store_in_cloud([study])
     assert world.found_through_bridge("IMAGE", study) == world.sop_uids([study])
-    moved = world.move_and_compare(study, within=120)
+    moved = world.move_and_compare(study)
     assert (moved.completed, moved.failed, moved.warning) == (count, 0, 0)
 
 
@@ -150,6 +151,6 @@ def test_query_that_cannot_be_executed_fails(world: World, outage: QueryOutage) 
         answer = world.query_from_pacs({"PatientID": patient})
 
     assert found.association == "accepted", found.describe()
-    assert found.is_failure, f"{outage.name}: {len(found.matches)} matches and {found.describe()}"
+    assert is_failure(found), f"{outage.name}: {len(found.matches)} matches and {found.describe()}"
     assert answer.http_status == 500, f"{outage.name}: the PACS's query call answered {answer.http_status}"
     world.query_works_again(keys, len(studies))

@@ -233,11 +233,11 @@ def test_intake_success_survives_the_death_of_the_router(world: World) -> None:
         world.expect("pacs", studies)
         world.expect("cloud", studies, without={refused})
         letter = eventually(
-            lambda: next((d for d in world.dead_letters() if d.sop_instance_uid == refused), None),
+            lambda: [d for d in world.dead_letters() if d.sop_instance_uid == refused],
             within=world.bounds.settle,
             because="the refused object to be dead-lettered",
         )
-    assert "43264" in letter.reason
+    assert "43264" in letter[0].reason
     assert refused not in world.held("cloud", studies)
 
 
