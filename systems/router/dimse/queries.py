@@ -115,7 +115,7 @@ class Queries:
                 await exchange.pending(response.status, counters=response.counters)
 
     async def _send_instance(
-        self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, data: bytes
+        self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, data: bytes | memoryview
     ) -> Status:
         """The C-STORE sub-operation of C-GET: the roles are swapped, the association is the same."""
         context = next(

@@ -78,7 +78,7 @@ class MoveRequest(QueryRequest):
     destination: str = ""
 
 
-SendInstance = Callable[[str, str, str, bytes], Awaitable[Status]]
+SendInstance = Callable[[str, str, str, bytes | memoryview], Awaitable[Status]]
 
 
 async def _cannot_send(*_: object) -> Status:

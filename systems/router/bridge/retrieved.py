@@ -1,0 +1,111 @@
+"""A file fetched by WADO-RS: held in bounded memory and checked before it is sent on (ROUTER-082)."""
+
+import mmap
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+from systems.router.bridge.cloud import CloudReader
+from systems.shared.header_scan import HeaderError, read_file_meta, scan_part10
+
+_IN_MEMORY: Final = 16 << 20
+_BEYOND_ANY_ELEMENT: Final = 0xFFFFFFFF
+_STUDY: Final = 0x0020000D
+_SERIES: Final = 0x0020000E
+_CLASS: Final = 0x00080016
+_INSTANCE: Final = 0x00080018
+
+
+class NotAsRequested(Exception):  # noqa: N818 - named for what it is
+    """The file is not a complete Part 10 file of the instance that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceReference:
+    """What QIDO-RS says about an instance to be retrieved."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str = ""
+    number: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievedInstance:
+    """A checked file: what C-STORE needs to know, and the data set without group 0002."""
+
+    reference: InstanceReference
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    data: memoryview
+
+
+async def fetch(cloud: CloudReader, reference: InstanceReference) -> RetrievedInstance:
+    """Fetch and check an instance; larger ones rest in an unnamed temporary file while they are sent.
+
+    Raises:
+        CloudError: when it cannot be fetched.
+        NotAsRequested: when it is not what was asked for.
+        OSError: when the temporary file cannot be written.
+    """
+    chunks = cloud.retrieve_instance(
+        reference.study_instance_uid, reference.series_instance_uid, reference.sop_instance_uid
+    )
+    return check(await _held(chunks), reference)
+
+
+async def _held(chunks: AsyncIterator[bytes]) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        parts.append(chunk)
+        size += len(chunk)
+        if size > _IN_MEMORY:
+            return await _on_disk(parts, chunks)
+    return b"".join(parts)
+
+
+async def _on_disk(parts: list[bytes], chunks: AsyncIterator[bytes]) -> bytes:
+    with tempfile.TemporaryFile() as file:
+        file.writelines(parts)
+        parts.clear()
+        async for chunk in chunks:
+            file.write(chunk)
+        file.flush()
+        # The mapping keeps the unlinked file alive and reads like bytes; pages come and go as needed.
+        return cast("bytes", mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def check(part10: bytes, reference: InstanceReference) -> RetrievedInstance:
+    """Parse the whole file and compare its UIDs with those asked for.
+
+    Raises:
+        NotAsRequested: when it is torn, not DICOM, or another instance.
+    """
+    try:
+        meta = read_file_meta(bytes(part10[:65536]))
+        wanted = frozenset({_STUDY, _SERIES, _CLASS, _INSTANCE, _BEYOND_ANY_ELEMENT})
+        found: dict[int, Any] = {
+            tag: value.rstrip(b"\0 ").decode("latin-1")
+            for tag, value in scan_part10(part10, meta, wanted).items()
+        }
+    except HeaderError as error:
+        message = f"the retrieved file is damaged: {error}"
+        raise NotAsRequested(message) from error
+    expected = {
+        _STUDY: reference.study_instance_uid,
+        _SERIES: reference.series_instance_uid,
+        _INSTANCE: reference.sop_instance_uid,
+    }
+    if (
+        any(found.get(tag) != uid for tag, uid in expected.items())
+        or meta.sop_instance_uid != found[_INSTANCE]
+    ):
+        message = f"the retrieved file is not instance {reference.sop_instance_uid}"
+        raise NotAsRequested(message)
+    sop_class = found.get(_CLASS) or meta.sop_class_uid
+    return RetrievedInstance(
+        reference, sop_class, meta.transfer_syntax_uid, memoryview(part10)[meta.data_set_offset :]
+    )
