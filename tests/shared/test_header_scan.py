@@ -38,10 +38,8 @@ BASE_SYNTAXES = {
 
 
 def _files() -> list[str]:
-    folders = [
-        Path(pydicom.__file__).parent / "data",
-        Path(distribution("pydicom-data").locate_file("data_store")),
-    ]
+    extra = Path(str(distribution("pydicom-data").locate_file("data_store")))
+    folders = [Path(pydicom.__file__).parent / "data", extra]
     return sorted(str(path) for folder in folders for path in folder.rglob("*") if path.is_file())
 
 

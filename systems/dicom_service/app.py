@@ -1,0 +1,190 @@
+"""The ASGI application: what comes before and after every service."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+
+from systems.dicom_service.security.tokens import Guard
+from systems.dicom_service.services.context import Context
+from systems.dicom_service.services.deletes import delete
+from systems.dicom_service.services.descriptions import Descriptions
+from systems.dicom_service.services.feed import change_feed, change_feed_latest
+from systems.dicom_service.services.frames import frames
+from systems.dicom_service.services.health import Health
+from systems.dicom_service.services.metadata import metadata
+from systems.dicom_service.services.qido import search
+from systems.dicom_service.services.rendered import rendered
+from systems.dicom_service.services.retrieve import retrieve
+from systems.dicom_service.services.stow import store
+from systems.dicom_service.settings import Settings
+from systems.dicom_service.storage.store import Store
+from systems.dicom_service.web.openapi import document_for
+from systems.dicom_service.web.problems import BadRequest, ClientGone, Problem
+from systems.dicom_service.web.replies import JSON, TEXT, Answer, Reply, Send, json_reply, send_answer
+from systems.dicom_service.web.request import Message, Receive, Request
+from systems.dicom_service.web.routing import SUPPORTED_VERSIONS, Refused, route
+
+_log = logging.getLogger(__name__)
+Service = Callable[[Request, Context], Awaitable[Answer]]
+
+_SERVICES: dict[str, Service] = {
+    "store": store,
+    "retrieve": retrieve,
+    "metadata": metadata,
+    "frames": frames,
+    "rendered": rendered,
+    "delete": delete,
+    "search-studies": search,
+    "search-series": search,
+    "search-instances": search,
+    "change-feed": change_feed,
+    "change-feed-latest": change_feed_latest,
+}
+_SECURITY_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "SAMEORIGIN"),
+    ("Content-Security-Policy", "frame-src 'self';"),
+)
+_VERSIONS = ("api-supported-versions", ", ".join(SUPPORTED_VERSIONS))
+_AUDIT_PREFIX = b"x-ms-azuredicom-audit-"
+_MOST_AUDIT_HEADERS = 10
+_LONGEST_AUDIT_HEADER = 2048
+_IMAGES_AT_A_TIME = 2
+
+
+class Application:
+    """One worker: its store opens at start-up and closes when the last request is done."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._guard = Guard(settings)
+        self._context: Context | None = None
+        self._health: Health | None = None
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        data = Store(self._settings.data)
+        self._context = Context(
+            self._settings, data, Descriptions(data), asyncio.Semaphore(_IMAGES_AT_A_TIME)
+        )
+        self._health = Health(self._context)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        data.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
+        extra = [*_SECURITY_HEADERS, *_cors(scope, self._settings)]
+        request: Request | None = None
+        try:
+            answer = self._before_routing(scope)
+            if answer is None:
+                request = await self._route(scope, receive)
+                extra.append(_VERSIONS)
+                answer = await _perform(request, self._context)
+        except Problem as problem:
+            answer = _problem_reply(problem)
+        except ClientGone:
+            # ERR-010: nobody reads the answer; it only has to be one.
+            answer = Reply(400)
+        except Exception:  # noqa: BLE001 - the last resort
+            # The last resort of ERR-009: the client learns nothing, the log has the trace.
+            _log.exception("a request failed unexpectedly", extra={"method": scope["method"]})
+            answer = _problem_reply(
+                Problem("The server encountered an internal error. Please retry the request.")
+            )
+        await send_answer(answer, request, send, extra)
+
+    def _before_routing(self, scope: Message) -> Answer | None:
+        query = scope["query_string"]
+        if b"<" in query or b"%3c" in query.lower():
+            raise BadRequest("The query string contains invalid characters.")
+        if scope["path"].lower() == "/health/check" and self._health is not None:
+            return self._health.report()
+        if (
+            scope["method"] == "OPTIONS"
+            and _header(scope, b"origin")
+            and _header(scope, b"access-control-request-method")
+        ):
+            return Reply(204)
+        document = document_for(scope["path"]) if scope["method"] == "GET" else None
+        return json_reply(document) if document is not None else None
+
+    async def _route(self, scope: Message, receive: Receive) -> Request:
+        content_types = [
+            value.decode("latin-1") for name, value in scope["headers"] if name == b"content-type"
+        ]
+        found = route(scope["method"], scope["path"], content_types)
+        if isinstance(found, Refused):
+            raise _refusal(found, scope)
+        authorization = _header(scope, b"authorization")
+        actions = await self._guard.actions(authorization.decode("latin-1") if authorization else None)
+        _check_audit_headers(scope)
+        return Request(scope, receive, found, actions)
+
+
+async def _perform(request: Request, context: Context | None) -> Answer:
+    if context is None:
+        raise Problem("The service is starting.", status=503)
+    try:
+        return await _SERVICES[request.route.action](request, context)
+    except sqlite3.Error as error:
+        _log.exception("the index failed")
+        raise Problem("The data store cannot be read.", status=503) from error
+
+
+def _problem_reply(problem: Problem) -> Reply:
+    if isinstance(problem, _JsonProblem):
+        return Reply(problem.status, problem.message.encode(), JSON, problem.headers)
+    return Reply(problem.status, problem.message.encode(), TEXT if problem.message else "", problem.headers)
+
+
+class _JsonProblem(Problem):
+    """The one error with a JSON body: an unserved version (VER-005)."""
+
+
+def _refusal(refused: Refused, scope: Message) -> Problem:
+    if refused.status == 400:
+        host = (_header(scope, b"host") or b"localhost").decode("latin-1")
+        url = f"{scope['scheme']}://{host}{scope['path']}"
+        message = f"The HTTP resource that matches the request URI '{url}' does not support the API version '{refused.version}'."
+        body = orjson.dumps({"error": {"code": "UnsupportedApiVersion", "message": message}}).decode()
+        return _JsonProblem(body, status=400, headers=[_VERSIONS])
+    headers = [("Allow", ", ".join(refused.allow))] if refused.allow else []
+    return Problem(status=refused.status, headers=headers)
+
+
+def _header(scope: Message, name: bytes) -> bytes | None:
+    return next((value for key, value in scope["headers"] if key == name), None)
+
+
+def _check_audit_headers(scope: Message) -> None:
+    audit: list[Any] = [value for name, value in scope["headers"] if name.startswith(_AUDIT_PREFIX)]
+    if len(audit) > _MOST_AUDIT_HEADERS:
+        raise BadRequest(f"A request takes at most {_MOST_AUDIT_HEADERS} custom audit headers.")
+    if any(len(value) > _LONGEST_AUDIT_HEADER for value in audit):
+        raise BadRequest(f"A custom audit header takes at most {_LONGEST_AUDIT_HEADER} characters.")
+
+
+def _cors(scope: Message, settings: Settings) -> list[tuple[str, str]]:
+    origin = _header(scope, b"origin")
+    if origin is None or origin.decode("latin-1") not in settings.cors_origins:
+        return []
+    headers = [("Access-Control-Allow-Origin", origin.decode("latin-1")), ("Vary", "Origin")]
+    if scope["method"] == "OPTIONS":
+        headers += [
+            ("Access-Control-Allow-Methods", "GET, POST, DELETE"),
+            ("Access-Control-Allow-Headers", "*, Authorization"),
+        ]
+    return headers

@@ -1,0 +1,172 @@
+"""The command line of the DICOM service emulator."""
+
+import argparse
+import gc
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from systems.dicom_service.settings import HOSTED_AUDIENCE, LARGEST_FILE, Settings
+from systems.shared import logs
+from systems.shared.serving import BAD_USAGE, StartError, Tls, bind, serve
+
+PROGRAM = "dicom-service"
+_log = logging.getLogger(__name__)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=PROGRAM, description="A DICOM service for tests and demos, with Microsoft's DICOMweb contract."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("serve", help="serve until SIGTERM or SIGINT")
+    run.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    run.add_argument("--port", type=_port, required=True, help="port to listen on")
+    run.add_argument("--data", required=True, metavar="DIR|:memory:", help="data folder, made when missing")
+    run.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate chain, PEM; needs --tls-key")
+    run.add_argument("--tls-key", type=Path, metavar="FILE", help="private key, PEM; needs --tls-cert")
+    run.add_argument(
+        "--authority", metavar="URL", help="OpenID Connect authority of the tenant, https://host/TENANT"
+    )
+    run.add_argument(
+        "--authority-ca", type=Path, metavar="FILE", help="CA certificate that signed the authority's, PEM"
+    )
+    run.add_argument(
+        "--audience",
+        action="append",
+        metavar="A",
+        help=f"accepted audience, repeatable (default: {HOSTED_AUDIENCE})",
+    )
+    run.add_argument(
+        "--no-auth", action="store_true", help="serve everybody: for a laptop, never for patient data"
+    )
+    run.add_argument("--no-roles", action="store_true", help="let every valid token do everything")
+    run.add_argument(
+        "--roles-claim",
+        default="roles",
+        metavar="NAME",
+        help="token claim with the roles (default: %(default)s)",
+    )
+    run.add_argument(
+        "--clock-tolerance",
+        type=_count,
+        default=300,
+        metavar="S",
+        help="seconds of clock difference (default: %(default)s)",
+    )
+    run.add_argument(
+        "--max-file-size",
+        type=_positive,
+        default=LARGEST_FILE,
+        metavar="BYTES",
+        help="largest file stored (default: %(default)s)",
+    )
+    run.add_argument(
+        "--cors-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="origin browsers may call from, repeatable",
+    )
+    run.add_argument(
+        "--workers", type=_positive, default=1, metavar="N", help="processes (default: %(default)s)"
+    )
+    run.add_argument(
+        "--log-level", choices=logs.LEVELS, default="info", help="least level logged (default: %(default)s)"
+    )
+    return parser
+
+
+def _port(text: str) -> int:
+    value = _count(text)
+    if value > 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port (0 to 65535)")
+    return value
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    value = _count(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; returns its exit code."""
+    options = _parser().parse_args(arguments)
+    logs.configure(PROGRAM, options.log_level)
+    try:
+        _check(options)
+        _serve(options)
+    except StartError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return error.code
+    return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.authority is None and not options.no_auth:
+        raise StartError(
+            "--authority is missing: name the OpenID Connect authority, or serve everybody with --no-auth",
+            BAD_USAGE,
+        )
+    if options.authority is not None and options.no_auth:
+        raise StartError("--authority and --no-auth exclude each other: leave one out", BAD_USAGE)
+    if options.authority is not None and not options.authority.startswith("https://"):
+        raise StartError(f"--authority {options.authority} must begin with https://", BAD_USAGE)
+    if (options.tls_cert is None) != (options.tls_key is None):
+        raise StartError("--tls-cert and --tls-key belong together: give both", BAD_USAGE)
+    for name in ("tls_cert", "tls_key", "authority_ca"):
+        file: Path | None = getattr(options, name)
+        if file is not None and not file.is_file():
+            raise StartError(f"--{name.replace('_', '-')} {file} is not a file", BAD_USAGE)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    # Imported late: a wrong command line should be answered at once.
+    from systems.dicom_service.app import Application  # noqa: PLC0415
+    from systems.dicom_service.storage.store import DataFolder  # noqa: PLC0415
+
+    listener = bind(options.host, options.port)
+    folder = DataFolder(options.data)
+    try:
+        folder.prepare()
+        settings = Settings(
+            data=folder.path,
+            authority=options.authority,
+            authority_ca=options.authority_ca,
+            audiences=tuple(options.audience or [HOSTED_AUDIENCE]),
+            roles_claim=options.roles_claim,
+            check_roles=not options.no_roles,
+            clock_tolerance=options.clock_tolerance,
+            largest_file=options.max_file_size,
+            cors_origins=tuple(options.cors_origin),
+        )
+        tls = Tls(options.tls_cert, options.tls_key) if options.tls_cert else None
+        application = Application(settings)
+        # What start-up made stays for good: keep it out of every collection.
+        gc.collect()
+        gc.freeze()
+        host, port = listener.getsockname()[:2]
+        _log.info("serving", extra={"host": host, "port": port, "workers": options.workers})
+        serve(application, listener, tls=tls, workers=options.workers)
+    finally:
+        listener.close()
+        folder.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What the service knows of DICOM: elements, text, JSON model and the rules of both versions."""

@@ -1,0 +1,331 @@
+"""A light tree of the elements of a data set: positions in the bytes, no values converted.
+
+pydicom builds objects that cost a millisecond an instance; checking, indexing and describing an instance only needs to
+know where each value lies (PS3.5 chapter 7). Reading is as tolerant as the original server's: a data set that ends
+inside an element counts up to that element (STOW-132).
+"""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from struct import Struct
+from typing import NamedTuple, Protocol
+
+from pydicom.datadict import dictionary_VR
+
+from systems.shared.header_scan import (
+    DEFLATED_EXPLICIT_VR_LE,
+    EXPLICIT_VR_BE,
+    EXPLICIT_VR_LE,
+    IMPLICIT_VR_LE,
+    FileMeta,
+    NotDicom,
+    Truncated,
+    read_file_meta,
+)
+
+_UNDEFINED = 0xFFFFFFFF
+_ITEM = 0xFFFEE000
+_ITEM_END = 0xFFFEE00D
+_SEQUENCE_END = 0xFFFEE0DD
+_DEEPEST_NESTING = 100
+_LARGEST_INFLATED_HEAD = 1 << 28
+_PREAMBLE = 132
+_SMALLEST_FILE = 132
+
+_SHORT_VRS = {
+    vr.encode(): vr
+    for vr in [
+        "AE",
+        "AS",
+        "AT",
+        "CS",
+        "DA",
+        "DS",
+        "DT",
+        "FD",
+        "FL",
+        "IS",
+        "LO",
+        "LT",
+        "PN",
+        "SH",
+        "SL",
+        "SS",
+        "ST",
+        "TM",
+        "UI",
+        "UL",
+        "US",
+    ]
+}
+_LONG_VRS = {
+    vr.encode(): vr for vr in ["OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"]
+}
+
+
+class Buffer(Protocol):
+    """Bytes or a memory-mapped file."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, part: slice, /) -> bytes: ...
+    def find(self, sub: bytes, start: int, /) -> int:
+        """Return the first position of `sub` from `start` on, -1 when there is none."""
+        ...
+
+
+class Element(NamedTuple):
+    """One element: its tag, VR, where its value lies and, for a sequence, its items."""
+
+    tag: int
+    vr: str
+    start: int
+    stop: int
+    items: "list[list[Element]] | None"
+
+
+@dataclass(slots=True)
+class DataSet:
+    """The elements of one data set, in file order, over the bytes they point into."""
+
+    data: Buffer
+    elements: list[Element]
+    little_endian: bool
+    explicit: bool
+    pixels_start: int
+    """Where the element header of the pixel data begins; the end of the bytes without pixel data."""
+    pixels_stop: int
+    """Where the element after the pixel data begins; the same as `pixels_start` without pixel data."""
+    by_tag: dict[int, Element] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.by_tag = {element.tag: element for element in self.elements}
+
+    def value(self, element: Element) -> bytes:
+        """Return the encoded value."""
+        return self.data[element.start : element.stop]
+
+
+def open_part10(data: Buffer) -> tuple[FileMeta, DataSet]:
+    """Return file meta information and elements of an instance as it arrives in a store.
+
+    A file without preamble and a bare data set are read as well (STOW-133). Raises `HeaderError` for what cannot be
+    parsed at all (STOW-026).
+    """
+    if len(data) < _SMALLEST_FILE:
+        raise Truncated(f"{len(data)} bytes are too few for a DICOM file")
+    return _open(data)
+
+
+def describe_part10(data: Buffer) -> DataSet:
+    """Return the elements of a stored file, or of what is left of it without its pixel data."""
+    return _open(data)[1]
+
+
+def _open(data: Buffer) -> tuple[FileMeta, DataSet]:
+    if data[128:_PREAMBLE] == b"DICM":
+        meta = _meta(data)
+    elif data[:2] == b"\x02\x00":
+        meta = _meta_without_preamble(data)
+    elif data[:1] < b"\x80" and data[1:2] == b"\x00":
+        explicit = _looks_explicit(data, 0)
+        meta = FileMeta(EXPLICIT_VR_LE if explicit else IMPLICIT_VR_LE, "", "", 0)
+    else:
+        raise NotDicom("neither a DICM prefix nor a data set")
+    return meta, read_data_set(data, meta)
+
+
+def read_data_set(data: Buffer, meta: FileMeta) -> DataSet:
+    """Return the elements after the file meta information; raises `HeaderError` when sequences nest too deep."""
+    start, syntax = meta.data_set_offset, meta.transfer_syntax_uid
+    if syntax == DEFLATED_EXPLICIT_VR_LE:
+        data, start = _inflated(data, start), 0
+    explicit = _looks_explicit(data, start) if len(data) >= start + 6 else syntax != IMPLICIT_VR_LE
+    reader = _Reader(data, explicit=explicit, little_endian=syntax != EXPLICIT_VR_BE)
+    elements = reader.top_level(start)
+    if syntax == DEFLATED_EXPLICIT_VR_LE:
+        # Positions in the inflated bytes mean nothing in the file: description always reads the whole of it.
+        return DataSet(data, elements, reader.little_endian, explicit, -1, -1)
+    return DataSet(data, elements, reader.little_endian, explicit, reader.pixels_start, reader.pixels_stop)
+
+
+def _meta(data: Buffer) -> FileMeta:
+    head = data[: 1 << 16]
+    try:
+        return read_file_meta(head)
+    except Truncated:
+        if len(data) <= len(head):
+            raise
+        return read_file_meta(data[: 1 << 24])
+
+
+def _meta_without_preamble(data: Buffer) -> FileMeta:
+    meta = read_file_meta(b"\0" * 128 + b"DICM" + data[: 1 << 16])
+    return FileMeta(
+        meta.transfer_syntax_uid, meta.sop_class_uid, meta.sop_instance_uid, meta.data_set_offset - _PREAMBLE
+    )
+
+
+def _inflated(data: Buffer, start: int) -> bytes:
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[start : len(data)], _LARGEST_INFLATED_HEAD)
+    except zlib.error as error:
+        raise NotDicom(f"the deflated data set cannot be inflated: {error}") from error
+
+
+def _looks_explicit(data: Buffer, position: int) -> bool:
+    vr = data[position + 4 : position + 6]
+    return len(vr) == 2 and 0x40 < vr[0] < 0x5B and 0x40 < vr[1] < 0x5B
+
+
+@lru_cache(maxsize=8192)
+def standard_vr(tag: int) -> str:
+    """Return the dictionary VR of a tag, UN when the dictionary does not have it; "US or SS" stays as it is."""
+    group, element = tag >> 16, tag & 0xFFFF
+    if element == 0:
+        return "UL"
+    if group & 1 and 0x10 <= element <= 0xFF:
+        return "LO"
+    try:
+        return dictionary_VR(tag)
+    except KeyError:
+        return "UN"
+
+
+class _Cut(Exception):  # noqa: N818 - a signal inside this module
+    """The bytes end inside an element."""
+
+
+class _Reader:
+    """Walks element headers; values are only skipped."""
+
+    def __init__(self, data: Buffer, *, explicit: bool, little_endian: bool) -> None:
+        self.data = data
+        self.end = len(data)
+        self.explicit = explicit
+        self.little_endian = little_endian
+        self.pixels_start = self.pixels_stop = self.end
+        order = "<" if little_endian else ">"
+        self._explicit: Callable[[Buffer, int], tuple[int, int, bytes, int]]
+        self._explicit = Struct(order + "HH2sH").unpack_from  # type: ignore[assignment]
+        self._implicit: Callable[[Buffer, int], tuple[int, int, int]]
+        self._implicit = Struct(order + "HHL").unpack_from  # type: ignore[assignment]
+        self._length: Callable[[Buffer, int], tuple[int]] = Struct(order + "L").unpack_from  # type: ignore[assignment]
+
+    def top_level(self, position: int) -> list[Element]:
+        """Return the elements from `position` to the end of the bytes or to where they are cut."""
+        elements: list[Element] = []
+        end = self.end
+        try:
+            while position + 8 <= end:
+                element, after = self._element(position, end, self.explicit, 0)
+                if element.tag == _ITEM_END:
+                    break
+                if element.tag >> 16 == 0x7FE0:
+                    self._note_pixels(position, after)
+                elements.append(element)
+                position = after
+        except _Cut:
+            self.pixels_start = min(self.pixels_start, position)
+            self.pixels_stop = end if self.pixels_start == position else self.pixels_stop
+        return elements
+
+    def _note_pixels(self, start: int, after: int) -> None:
+        self.pixels_start = min(self.pixels_start, start)
+        self.pixels_stop = after
+
+    def _element(self, position: int, end: int, explicit: bool, depth: int) -> tuple[Element, int]:
+        """Return the element at `position` and where the next one starts."""
+        tag, vr, length, start = self._header(position, end, explicit)
+        if vr == "SQ" or length == _UNDEFINED:
+            return self._nested(tag, vr, length, start, end, explicit, depth)
+        stop = start + length
+        if stop > end:
+            raise _Cut
+        return Element(tag, vr, start, stop, None), stop
+
+    def _header(self, position: int, end: int, explicit: bool) -> tuple[int, str, int, int]:
+        if explicit:
+            group, number, code, length = self._explicit(self.data, position)
+            vr = _SHORT_VRS.get(code)
+            if vr is not None:
+                return group << 16 | number, vr, length, position + 8
+            vr = _LONG_VRS.get(code)
+            if vr is not None:
+                if position + 12 > end:
+                    raise _Cut
+                return group << 16 | number, vr, self._length(self.data, position + 8)[0], position + 12
+            if b"AA" <= code <= b"ZZ":
+                return group << 16 | number, "UN", length, position + 8
+        group, number, length = self._implicit(self.data, position)
+        tag = group << 16 | number
+        return tag, standard_vr(tag), length, position + 8
+
+    def _nested(
+        self, tag: int, vr: str, length: int, start: int, end: int, explicit: bool, depth: int
+    ) -> tuple[Element, int]:
+        if vr not in ("SQ", "UN") and (explicit or tag >> 16 == 0x7FE0):
+            stop = self._fragments_end(start, end)
+            return Element(tag, vr, start, stop, None), stop + 8
+        if depth >= _DEEPEST_NESTING:
+            raise NotDicom(f"sequences are nested deeper than {_DEEPEST_NESTING}")
+        limit = end if length == _UNDEFINED else start + length
+        if limit > end:
+            raise _Cut
+        items, stop, after = self._items(start, limit, explicit and vr != "UN", depth, length == _UNDEFINED)
+        return Element(tag, "SQ", start, stop, items), after
+
+    def _items(
+        self, position: int, end: int, explicit: bool, depth: int, delimited: bool
+    ) -> tuple[list[list[Element]], int, int]:
+        """Return the items, where the value ends and where the next element starts."""
+        items: list[list[Element]] = []
+        while position < end or delimited:
+            if position + 8 > end:
+                raise _Cut
+            group, number, length = self._implicit(self.data, position)
+            tag = group << 16 | number
+            if tag == _SEQUENCE_END:
+                return items, position, position + 8
+            if tag != _ITEM:
+                raise _Cut
+            limit = end if length == _UNDEFINED else position + 8 + length
+            if limit > end:
+                raise _Cut
+            item, position = self._item(position + 8, limit, explicit, depth, length == _UNDEFINED)
+            items.append(item)
+        return items, position, position
+
+    def _item(
+        self, position: int, end: int, explicit: bool, depth: int, delimited: bool
+    ) -> tuple[list[Element], int]:
+        elements: list[Element] = []
+        # Writers put implicit items into explicit files, never the reverse (PS3.5 section 6.2.2).
+        explicit = explicit and _looks_explicit(self.data, position)
+        while position < end or delimited:
+            if position + 8 > end:
+                raise _Cut
+            element, position = self._element(position, end, explicit, depth + 1)
+            if element.tag == _ITEM_END:
+                return elements, position
+            elements.append(element)
+        return elements, position
+
+    def _fragments_end(self, position: int, end: int) -> int:
+        """Return where encapsulated pixel data ends: the position of its delimiter."""
+        start = position
+        while position + 8 <= end:
+            group, number, length = self._implicit(self.data, position)
+            tag = group << 16 | number
+            if tag == _SEQUENCE_END:
+                return position
+            if tag != _ITEM or length == _UNDEFINED:
+                found = self.data.find(
+                    b"\xfe\xff\xdd\xe0" if self.little_endian else b"\xff\xfe\xe0\xdd", start
+                )
+                if found < 0:
+                    raise _Cut
+                return found
+            position += 8 + length
+        raise _Cut

@@ -1,0 +1,287 @@
+"""What a v2 store warns about: every value against its VR and multiplicity (STOW-092 to STOW-109, STOW-134, STOW-138).
+
+A value is first held against one expression over its bytes, which nearly every value passes; only what does not pass is
+decoded and examined rule by rule, in the order of STOW-138, to name the cause.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+from pydicom.datadict import dictionary_description, dictionary_VM
+
+from systems.dicom_service.dicom.attributes import shown
+from systems.dicom_service.dicom.elements import DataSet, Element
+from systems.dicom_service.dicom.rules_v1 import has_control
+from systems.dicom_service.dicom.text import SINGLE_TEXT_VRS, Decoder
+
+_TIME = r"([01][0-9]|2[0-3])([0-5][0-9](([0-5][0-9]|60)(\.[0-9]{1,6})?)?)?"
+_DATE_TIME = (
+    r"[0-9]{4}((0[0-9]|1[0-2])(([0-2][0-9]|3[01])(([01][0-9]|2[0-3])([0-5][0-9](([0-5][0-9]|60)(\.[0-9]{1,6})?)?)?)?)?)?"
+    r"([+-][0-9]{4})?"
+)
+_DATE = r"[0-9]{4}(0[0-9]|1[0-2])([0-2][0-9]|3[01])"
+
+# One value of each VR as nearly all writers write it, within the bounds of the rules below; padding is optional.
+_USUAL = {
+    "AE": r"[\x20-\x5b\x5d-\x7e]{1,16}",
+    "AS": r"[0-9]{3}[DWMY]",
+    "CS": r"[A-Z0-9_ ]{0,16}",
+    "DA": _DATE,
+    "DS": r"(?=[^\\]{1,16}(\\|\Z)) *[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)? *",
+    "DT": _DATE_TIME + " *",
+    "IS": r" *[+-]?[0-9]{1,9} *",
+    "LO": r"[\x20-\x5b\x5d-\x7e]{0,64}",
+    "SH": r"[\x20-\x5b\x5d-\x7e]{0,16}",
+    "TM": _TIME + " *",
+}
+_USUAL_LISTS = {
+    vr: re.compile(rf"{one}(\\{one})*".encode() + (rb" ?" if vr not in ("LO", "SH", "CS", "AE") else b""))
+    for vr, one in _USUAL.items()
+}
+_USUAL_LISTS["UI"] = re.compile(rb"(?=[0-9.]{1,64}\0?\Z)[1-9][0-9]*(\.(0|[1-9][0-9]*))*\0?")
+_USUAL_LISTS["PN"] = re.compile(
+    rb"[\x20-\x3c\x3e-\x5b\x5d\x5f-\x7e]{0,30}(\^[\x20-\x3c\x3e-\x5b\x5d\x5f-\x7e]{0,7}){0,4}"
+)
+_USUAL_LISTS["ST"] = re.compile(rb"(?s).{0,1024}")
+_USUAL_LISTS["LT"] = re.compile(rb"(?s).{0,10240}")
+
+_NUMBER_SIZES = {"US": 2, "SS": 2, "UL": 4, "SL": 4, "FL": 4, "FD": 8, "AT": 4, "SV": 8, "UV": 8}
+_VM_UNCHECKED = frozenset({"UC", "OB", "OW", "OL", "OD", "OF", "OV", "UN", "SQ", "PN"})
+_PATIENT_NAME = 0x00100010
+
+
+def violations(data_set: DataSet, decoder: Decoder) -> dict[int, str]:
+    """Return the reason for each tag in violation, the first one found for each, in file order."""
+    found: dict[int, str] = {}
+    for tag, reason in _violations(data_set, data_set.elements, decoder):
+        found.setdefault(tag, reason)
+    return found
+
+
+def _violations(data_set: DataSet, elements: list[Element], decoder: Decoder) -> Iterator[tuple[int, str]]:
+    data = data_set.data
+    for element in elements:
+        tag, vr, start, stop, items = element
+        if items is not None:
+            for item in items:
+                yield from _violations(data_set, item, decoder)
+        elif stop > start:
+            usual = _USUAL_LISTS.get(vr)
+            if usual is None:
+                if vr not in _NUMBER_SIZES or _number_multiplicity_fits(element):
+                    continue
+                cause: str | None = _multiplicity_cause(tag, vr, (stop - start) // _NUMBER_SIZES[vr])
+            else:
+                value = data[start:stop]
+                if usual.fullmatch(value) and (vr in SINGLE_TEXT_VRS or _multiplicity_fits(tag, value)):
+                    continue
+                cause = _cause(tag, vr, decoder.text(vr, value))
+            if cause is not None:
+                yield tag, f"DICOM100: {shown(tag, _creator(data_set, elements, tag))} - {cause}"
+
+
+def _creator(data_set: DataSet, elements: list[Element], tag: int) -> str:
+    """Return the private creator that reserved the block of a private tag in the same data set (PS3.5 section 7.8)."""
+    if not (tag >> 16) & 1:
+        return ""
+    block = (tag & 0xFFFF0000) | (tag & 0xFF00) >> 8
+    for element in elements:
+        if element.tag == block:
+            return data_set.value(element).decode("ascii", "replace").strip(" \0")
+    return ""
+
+
+@lru_cache(maxsize=8192)
+def multiplicity(tag: int) -> tuple[int, int | None, str] | None:
+    """Return least, most (None: no bound) and the text of a standard tag's value multiplicity, None for others."""
+    if (tag >> 16) & 1:
+        return None
+    try:
+        text = dictionary_VM(tag)
+    except KeyError:
+        return None
+    low, _, high = text.partition("-")
+    if not high:
+        return int(low), int(low), text
+    return int(low), None if high.endswith("n") else int(high), text
+
+
+def _fits(tag: int, count: int) -> bool:
+    bounds = multiplicity(tag)
+    return bounds is None or (count >= bounds[0] and (bounds[1] is None or count <= bounds[1]))
+
+
+def _multiplicity_fits(tag: int, value: bytes) -> bool:
+    return _fits(tag, value.count(b"\\") + 1)
+
+
+def _number_multiplicity_fits(element: Element) -> bool:
+    return _fits(element.tag, (element.stop - element.start) // _NUMBER_SIZES[element.vr])
+
+
+def _multiplicity_cause(tag: int, vr: str, count: int) -> str | None:
+    """Return the violation of STOW-105, None when `count` values are right or not checked."""
+    bounds = multiplicity(tag)
+    if vr in _VM_UNCHECKED and not (tag == _PATIENT_NAME and count > 3):
+        return None
+    if bounds is None or (vr != "PN" and _fits(tag, count)):
+        return None
+    described = f"{shown(tag)} {vr} {dictionary_description(tag)}"
+    return (
+        f'Content "{described}" does not validate VR {vr}: '
+        f"Number of items {count} does not match ValueMultiplicity {bounds[2]}"
+    )
+
+
+def _cause(tag: int, vr: str, text: str) -> str | None:
+    """Return the first thing wrong with a text value, None when it is only unusual."""
+    if text.endswith("\0") and vr != "UI":
+        # A padded value is looked at as one string, without multiplicity (STOW-134).
+        parts = [text.rstrip("\0").rstrip(" ") if vr != "AE" else text.rstrip("\0")]
+    else:
+        text = text.rstrip("\0 ") if vr == "UI" else text.rstrip(" ")
+        parts = [text] if vr in SINGLE_TEXT_VRS else text.split("\\")
+        wrong_count = None if vr in SINGLE_TEXT_VRS or not text else _multiplicity_cause(tag, vr, len(parts))
+        if wrong_count is not None:
+            return wrong_count
+    if parts == [""]:
+        return None
+    for part in parts:
+        cause = _RULES[vr](part) if part or vr in ("DS", "AE") else None
+        if cause is not None:
+            return f'Content "{part}" does not validate VR {vr}: {cause}'
+    return None
+
+
+def _longer(value: str, most: int) -> str | None:
+    return f"value exceeds maximum length of {most} characters" if len(value) > most else None
+
+
+def _check_ae(value: str) -> str | None:
+    if len(value) > 16:
+        return _longer(value, 16)
+    if not value.strip(" "):
+        return "value may not consist only of spaces"
+    return "value contains invalid control character" if has_control(value) or "\\" in value else None
+
+
+def _check_as(value: str) -> str | None:
+    return None if re.fullmatch(r"[0-9]{3}[DWMY]", value) else "value does not have pattern 000[DWMY]"
+
+
+def _check_cs(value: str) -> str | None:
+    if len(value) > 16:
+        return _longer(value, 16)
+    if re.fullmatch(r"[A-Z0-9_ ]*", value):
+        return None
+    return "value contains invalid character. Only uppercase character, digits, space and underscore alre allowed"
+
+
+def _check_da(value: str) -> str | None:
+    ends = value.split("-")
+    if len(ends) > 2:
+        return "value contains too many range separators '-'"
+    for end in ends:
+        date = end.strip(" ")
+        if not date and len(ends) == 2:
+            continue
+        if not re.fullmatch(r"[0-9]{8}", date):
+            return "one of the date values does not match the pattern YYYYMMDD"
+        if int(date[4:6]) > 12:
+            return "month component exceeds the value 12"
+        if int(date[6:8]) > 31:
+            return "day component exceeds the value 31"
+    return None
+
+
+def _check_ds(value: str) -> str | None:
+    if len(value) > 16:
+        return _longer(value, 16)
+    number = r" *[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)? *"
+    return None if re.fullmatch(number, value) else "value is no decimal string"
+
+
+def _check_is(value: str) -> str | None:
+    if not re.fullmatch(r" *[+-]?[0-9]+ *", value):
+        return "value is not an integer string"
+    return None if -(2**31) <= int(value) < 2**31 else "value too large to fit 32 bit integer"
+
+
+def _check_lo(value: str) -> str | None:
+    if len(value) > 64:
+        return _longer(value, 64)
+    return "value contains invalid character" if has_control(value) or "\\" in value else None
+
+
+def _check_sh(value: str) -> str | None:
+    if has_control(value) or "\\" in value:
+        return "value contains invalid character"
+    return _longer(value, 16)
+
+
+def _check_pn(value: str) -> str | None:
+    groups = value.split("=")
+    if len(groups) > 3:
+        return "value contains too many groups"
+    for group in groups:
+        if len(group) > 64:
+            return _longer(group, 64)
+        if has_control(group):
+            return "value contains invalid control character"
+        if group.count("^") > 4:
+            return "value contains too many components"
+    return None
+
+
+def _check_tm(value: str) -> str | None:
+    for end in value.split("-"):
+        match = re.fullmatch(r"([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:\.[0-9]{1,6})?)?)?", end.strip(" "))
+        if match is None:
+            return "value does not mach pattern HH or HHMM or HHMMSS or HHMMSS.F{1-6}"
+        hours, minutes, seconds = (int(part or 0) for part in match.groups())
+        if hours > 23:
+            return "hour component exceeds 23"
+        if minutes > 59:
+            return "minutes component exceeds 59"
+        if seconds > 60:
+            return "seconds component exceeds 60"
+    return None
+
+
+def _check_dt(value: str) -> str | None:
+    pattern = f"({_DATE_TIME})?(-({_DATE_TIME})?)?"
+    return (
+        None
+        if re.fullmatch(pattern, value.strip(" "))
+        else "value does not match pattern YYYYMMDDHHMMSS.FFFFFF&ZZXX"
+    )
+
+
+def _check_ui(value: str) -> str | None:
+    if len(value) > 64:
+        return _longer(value, 64)
+    if not re.fullmatch(r"[0-9.]*", value):
+        return "value contains invalid characters other than '0'-'9' and '.'"
+    parts = value.split(".")
+    if any(len(part) > 1 and part.startswith("0") for part in parts) or parts[0] == "0":
+        return "components must not have leading zeros"
+    return "a component can not be empty" if "" in parts else None
+
+
+_RULES: dict[str, Callable[[str], str | None]] = {
+    "AE": _check_ae,
+    "AS": _check_as,
+    "CS": _check_cs,
+    "DA": _check_da,
+    "DS": _check_ds,
+    "DT": _check_dt,
+    "IS": _check_is,
+    "LO": _check_lo,
+    "LT": lambda value: _longer(value, 10240),
+    "PN": _check_pn,
+    "SH": _check_sh,
+    "ST": lambda value: _longer(value, 1024),
+    "TM": _check_tm,
+    "UI": _check_ui,
+}

@@ -1,0 +1,54 @@
+"""Text values: character sets, padding and splitting (PS3.5 chapter 6, PS3.3 section C.12.1.1.2)."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
+
+from systems.dicom_service.dicom.elements import DataSet
+
+SPECIFIC_CHARACTER_SET = 0x00080005
+
+LOCALISED_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+"""VRs whose repertoire depends on the Specific Character Set."""
+ASCII_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"})
+TEXT_VRS = LOCALISED_VRS | ASCII_VRS
+SINGLE_TEXT_VRS = frozenset({"LT", "ST", "UR", "UT"})
+"""Text VRs in which a backslash is an ordinary character."""
+
+_DEFAULT = ("iso8859",)
+
+
+@lru_cache(maxsize=64)
+def _encodings(character_set: bytes) -> tuple[str, ...]:
+    names = [name.strip(b" \0").decode("ascii", "replace") for name in character_set.split(b"\\")]
+    try:
+        return tuple(convert_encodings(names))
+    except LookupError:
+        return _DEFAULT
+
+
+class Decoder:
+    """Decodes the text of one data set by its Specific Character Set (0008,0005)."""
+
+    __slots__ = ("_encodings",)
+
+    def __init__(self, data_set: DataSet) -> None:
+        element = data_set.by_tag.get(SPECIFIC_CHARACTER_SET)
+        self._encodings: Sequence[str] = _DEFAULT
+        if element is not None and element.stop > element.start:
+            self._encodings = _encodings(data_set.value(element))
+
+    def text(self, vr: str, value: bytes) -> str:
+        """Return `value` as text; bytes outside the character set become replacement characters."""
+        if value.isascii() and b"\x1b" not in value:
+            return value.decode("ascii")
+        if vr not in LOCALISED_VRS:
+            return value.decode("iso8859")
+        return decode_bytes(value, self._encodings, PN_DELIMS if vr == "PN" else TEXT_VR_DELIMS)
+
+
+def unpadded(text: str) -> str:
+    """Return `text` without the padding that PS3.5 section 6.2 calls insignificant: trailing spaces and nulls."""
+    return text.rstrip(" \0")

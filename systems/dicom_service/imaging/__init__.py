@@ -1,0 +1,1 @@
+"""Image work as pure functions over Part 10 bytes."""

@@ -1,0 +1,1 @@
+"""QIDO-RS: from query parameters to rows to DICOM JSON."""

@@ -1,0 +1,19 @@
+"""What every service needs: the settings, the store and the descriptions of instances."""
+
+import asyncio
+from dataclasses import dataclass
+
+from systems.dicom_service.services.descriptions import Descriptions
+from systems.dicom_service.settings import Settings
+from systems.dicom_service.storage.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One worker's parts."""
+
+    settings: Settings
+    store: Store
+    descriptions: Descriptions
+    image_work: asyncio.Semaphore
+    """Bounds how many images are decoded at a time: each may take several times its size in memory."""

@@ -1,0 +1,40 @@
+"""QIDO-RS: searches for studies, series and instances (PS3.18 section 10.6)."""
+
+import sqlite3
+
+from systems.dicom_service.dicom.attributes import Level
+from systems.dicom_service.dicom.uids import path_uid
+from systems.dicom_service.search import parameters, results
+from systems.dicom_service.search.parameters import Target
+from systems.dicom_service.security.roles import Action
+from systems.dicom_service.services.context import Context
+from systems.dicom_service.web.accept import require_json
+from systems.dicom_service.web.problems import StoreUnavailable
+from systems.dicom_service.web.replies import DICOM_JSON, Reply, json_reply
+from systems.dicom_service.web.request import Request
+
+_LEVELS = {"search-studies": Level.STUDY, "search-series": Level.SERIES, "search-instances": Level.INSTANCE}
+
+
+async def search(request: Request, context: Context) -> Reply:
+    """Answer the six search resources; checks are in the order of QIDO-123."""
+    control = parameters.paging(request)
+    require_json(request)
+    wanted = parameters.filters(request)
+    request.require(Action.READ)
+    query = parameters.query(request, _target(request), control, wanted)
+    try:
+        found = await results.run(query, request.version, context.store, context.descriptions)
+    except sqlite3.Error as error:
+        raise StoreUnavailable("The data store cannot be read.") from error
+    return json_reply(found, content_type=DICOM_JSON) if found else Reply(204)
+
+
+def _target(request: Request) -> Target:
+    names = request.route.variables
+    study, series = names.get("study"), names.get("series")
+    return Target(
+        _LEVELS[request.route.action],
+        path_uid(study, "StudyInstanceUid") if study is not None else None,
+        path_uid(series, "SeriesInstanceUid") if series is not None else None,
+    )

@@ -1,0 +1,22 @@
+"""The configuration of one service, read once and immutable."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+HOSTED_AUDIENCE = "https://dicom.healthcareapis.azure.com"
+LARGEST_FILE = 2147483647
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line says; sizes in bytes, times in seconds."""
+
+    data: Path
+    authority: str | None = None
+    authority_ca: Path | None = None
+    audiences: tuple[str, ...] = (HOSTED_AUDIENCE,)
+    roles_claim: str = "roles"
+    check_roles: bool = True
+    clock_tolerance: int = 300
+    largest_file: int = LARGEST_FILE
+    cors_origins: tuple[str, ...] = ()

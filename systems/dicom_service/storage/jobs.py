@@ -1,0 +1,220 @@
+"""The changes the store knows: keep new instances, delete a study, series or instance."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from systems.dicom_service.dicom.attributes import SERIES_ATTRIBUTES, STUDY_ATTRIBUTES, Indexed
+from systems.dicom_service.dicom.intake import Examined
+from systems.dicom_service.storage.blobs import Incoming, Location
+from systems.dicom_service.storage.keys import name_key, text_key
+from systems.dicom_service.storage.writer import Clock
+
+_KEYED = frozenset({"LO", "PN", "SH", "CS"})
+
+
+class Outcome(Enum):
+    """What became of an instance."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+
+
+def key_of(attribute: Indexed, value: str) -> str:
+    """Return the value in the form in which searches compare it."""
+    return name_key(value) if attribute.vr == "PN" else text_key(value)
+
+
+def _upsert(table: str, identity: Sequence[str], attributes: Sequence[Indexed]) -> str:
+    columns: list[str] = []
+    for attribute in attributes:
+        columns.append(attribute.column)
+        if attribute.vr in _KEYED:
+            columns.append(f"{attribute.column}_key")
+    names = [*identity, *columns]
+    # An empty value counts as none once there is a value (STOW-056, STOW-124, QIDO-099).
+    updates = ", ".join(f"{name} = COALESCE(NULLIF(excluded.{name}, ''), {name})" for name in columns)
+    return (
+        f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))}) "  # noqa: S608 - own names only
+        f"ON CONFLICT ({', '.join(identity)}) DO UPDATE SET {updates} RETURNING id"
+    )
+
+
+_UPSERT_STUDY = _upsert("study", ("partition", "study_uid"), STUDY_ATTRIBUTES)
+_UPSERT_SERIES = _upsert("series", ("study", "series_uid"), SERIES_ATTRIBUTES)
+_FIND = """SELECT 1 FROM instance JOIN series ON series.id = instance.series JOIN study ON study.id = series.study
+    WHERE study.partition = ? AND study.study_uid = ? AND series.series_uid = ? AND instance.sop_uid = ?"""
+_INSERT = """INSERT INTO instance (study, series, sop_uid, transfer_syntax, segment, object, offset, size, head_stop,
+    tail_start, dropped) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING watermark"""
+_CHANGE = """INSERT INTO change (timestamp, action, partition, study_uid, series_uid, sop_uid, watermark, current)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
+_SUPERSEDE = """UPDATE change SET current = ?
+    WHERE sop_uid = ? AND series_uid = ? AND study_uid = ? AND partition = ?"""
+
+
+def _with_keys(attributes: Sequence[Indexed], values: Sequence[str | None]) -> list[str | None]:
+    row: list[str | None] = []
+    for attribute, value in zip(attributes, values, strict=True):
+        row.append(value)
+        if attribute.vr in _KEYED:
+            row.append(None if value is None else key_of(attribute, value))
+    return row
+
+
+@dataclass(slots=True)
+class NewInstance:
+    """An examined instance and its bytes."""
+
+    examined: Examined
+    content: bytes | Incoming
+
+    @property
+    def uids(self) -> tuple[str, str, str]:
+        """Study, series and SOP instance UID without padding."""
+        found = self.examined
+        return found.study_uid, found.series_uid, (found.sop_instance_uid or "").rstrip(" \0")
+
+
+@dataclass(slots=True)
+class KeepInstances:
+    """Store instances, in order; a triple of UIDs that is already stored is a duplicate and changes nothing."""
+
+    instances: Sequence[NewInstance]
+    partition: int = 1
+    _written: list[NewInstance] = field(default_factory=list)
+
+    def blobs(self, connection: sqlite3.Connection) -> Sequence[bytes | Incoming]:
+        """Return the contents that are not stored yet, as far as can be seen outside the transaction."""
+        seen: set[tuple[str, str, str]] = set()
+        for new in self.instances:
+            if (
+                new.uids not in seen
+                and connection.execute(_FIND, (self.partition, *new.uids)).fetchone() is None
+            ):
+                self._written.append(new)
+                seen.add(new.uids)
+        return [new.content for new in self._written]
+
+    def apply(
+        self, connection: sqlite3.Connection, places: Sequence[Location], clock: Clock
+    ) -> list[Outcome]:
+        """Index the written instances; return one outcome for each instance of the request."""
+        where = {id(new): place for new, place in zip(self._written, places, strict=True)}
+        return [
+            self._keep(connection, new, where[id(new)], clock) if id(new) in where else Outcome.DUPLICATE
+            for new in self.instances
+        ]
+
+    def _keep(
+        self, connection: sqlite3.Connection, new: NewInstance, place: Location, clock: Clock
+    ) -> Outcome:
+        if connection.execute(_FIND, (self.partition, *new.uids)).fetchone() is not None:
+            return Outcome.DUPLICATE
+        found, (study_uid, series_uid, sop_uid) = new.examined, new.uids
+        study_row = [self.partition, study_uid, *_with_keys(STUDY_ATTRIBUTES, found.study_values)]
+        study = connection.execute(_UPSERT_STUDY, study_row).fetchone()[0]
+        series_row = [study, series_uid, *_with_keys(SERIES_ATTRIBUTES, found.series_values)]
+        series = connection.execute(_UPSERT_SERIES, series_row).fetchone()[0]
+        dropped = json.dumps(found.dropped) if found.dropped else None
+        place_row = (place.segment, place.object, place.offset, place.size)
+        row = (
+            study,
+            series,
+            sop_uid,
+            found.transfer_syntax_uid,
+            *place_row,
+            found.head_stop,
+            found.tail_start,
+            dropped,
+        )
+        watermark = connection.execute(_INSERT, row).fetchone()[0]
+        connection.execute(_SUPERSEDE, (watermark, sop_uid, series_uid, study_uid, self.partition))
+        change = (clock.now(), "Create", self.partition, study_uid, series_uid, sop_uid, watermark, watermark)
+        connection.execute(_CHANGE, change)
+        return Outcome.STORED
+
+    def committed(self, result: list[Outcome]) -> None:
+        """Remove received files that were not kept."""
+        for new, outcome in zip(self.instances, result, strict=True):
+            if outcome is not Outcome.STORED and isinstance(new.content, Incoming):
+                new.content.discard()
+
+    def failed(self) -> None:
+        """Remove all received files."""
+        for new in self.instances:
+            if isinstance(new.content, Incoming):
+                new.content.discard()
+
+
+@dataclass(slots=True)
+class Remove:
+    """Delete a study, a series or an instance; the result is the number of instances removed."""
+
+    objects: Path
+    study_uid: str
+    series_uid: str | None = None
+    sop_uid: str | None = None
+    partition: int = 1
+    _files: list[str] = field(default_factory=list)
+
+    def blobs(self, _connection: sqlite3.Connection) -> Sequence[bytes | Incoming]:
+        """Deleting writes no blob."""
+        return ()
+
+    def apply(self, connection: sqlite3.Connection, _places: Sequence[Location], clock: Clock) -> int:
+        """Remove the instances and what becomes empty above them."""
+        rows = self._instances(connection)
+        for watermark, _study, _series, series_uid, sop_uid, object_name in rows:
+            connection.execute("DELETE FROM instance WHERE watermark = ?", (watermark,))
+            connection.execute(_SUPERSEDE, (None, sop_uid, series_uid, self.study_uid, self.partition))
+            change = (
+                clock.now(),
+                "Delete",
+                self.partition,
+                self.study_uid,
+                series_uid,
+                sop_uid,
+                watermark,
+                None,
+            )
+            connection.execute(_CHANGE, change)
+            if object_name is not None:
+                self._files.append(object_name)
+        for series in {row[2] for row in rows}:
+            connection.execute(
+                "DELETE FROM series WHERE id = ? AND NOT EXISTS (SELECT 1 FROM instance WHERE series = ?)",
+                (series, series),
+            )
+        for study in {row[1] for row in rows}:
+            connection.execute(
+                "DELETE FROM study WHERE id = ? AND NOT EXISTS (SELECT 1 FROM instance WHERE study = ?)",
+                (study, study),
+            )
+        return len(rows)
+
+    def _instances(self, connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+        condition, values = "study.partition = ? AND study.study_uid = ?", [self.partition, self.study_uid]
+        if self.series_uid is not None:
+            condition += " AND series.series_uid = ?"
+            values.append(self.series_uid)
+        if self.sop_uid is not None:
+            condition += " AND instance.sop_uid = ?"
+            values.append(self.sop_uid)
+        return connection.execute(
+            f"""SELECT instance.watermark, study.id, series.id, series.series_uid, instance.sop_uid, instance.object
+            FROM study JOIN series ON series.study = study.id JOIN instance ON instance.series = series.id
+            WHERE {condition} ORDER BY instance.watermark""",  # noqa: S608 - the condition is ours, values are bound
+            values,
+        ).fetchall()
+
+    def committed(self, _result: int) -> None:
+        """Remove the files of deleted instances; a reader that has one open reads it to its end."""
+        for name in self._files:
+            (self.objects / name).unlink(missing_ok=True)
+
+    def failed(self) -> None:
+        """Nothing was removed."""

@@ -1,0 +1,38 @@
+"""How values are compared in searches: case, accents, padding and words (QIDO-053 to QIDO-055, QIDO-071 to QIDO-073)."""
+
+import re
+import unicodedata
+
+
+def text_key(value: str) -> str:
+    """Return the form in which strings are equal: letter case and padding do not count, accents do."""
+    return value.rstrip(" \0").casefold()
+
+
+def name_key(value: str) -> str:
+    """Return the form in which person names are equal: letter case, accents and padding do not count."""
+    if value.isascii():
+        return value.rstrip(" \0").casefold()
+    decomposed = unicodedata.normalize("NFD", value.rstrip(" \0").casefold())
+    return unicodedata.normalize(
+        "NFC", "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    )
+
+
+def has_phrase(key: str | None, phrase: str) -> int:
+    """Return 1 when adjacent words of the name `key` begin with the words of `phrase`, one for one, else 0."""
+    if not key:
+        return 0
+    words, wanted = _words(key), phrase.split()
+    last = len(words) - len(wanted)
+    return int(
+        bool(wanted)
+        and any(
+            all(word.startswith(start) for word, start in zip(words[at:], wanted, strict=False))
+            for at in range(last + 1)
+        )
+    )
+
+
+def _words(key: str) -> list[str]:
+    return [word for word in re.split(r"[\s^=]+", key) if word]

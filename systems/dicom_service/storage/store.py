@@ -1,0 +1,131 @@
+"""The store as the services see it: submit changes, read the index, read blobs."""
+
+import asyncio
+import fcntl
+import os
+import shutil
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from systems.dicom_service.storage import schema
+from systems.dicom_service.storage.blobs import BlobReader, Incoming, Location
+from systems.dicom_service.storage.keys import has_phrase
+from systems.dicom_service.storage.repair import Repaired, repair
+from systems.dicom_service.storage.writer import Job, Writer
+from systems.shared.serving import StartError
+
+T = TypeVar("T")
+IN_MEMORY = ":memory:"
+_INLINE_READ = 1 << 18
+
+
+class DataFolder:
+    """The folder of one service: made, locked against a second service and repaired before the workers start."""
+
+    def __init__(self, data: str) -> None:
+        self._temporary = data == IN_MEMORY
+        self.path = _temporary_folder() if self._temporary else Path(data)
+        self._lock = -1
+        self.repaired = Repaired()
+
+    def prepare(self) -> None:
+        """Make the folder usable; raises `StartError` when it cannot be."""
+        try:
+            for name in ("segments", "objects"):
+                (self.path / name).mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.path / "service.lock", os.O_RDWR | os.O_CREAT, 0o640)
+        except OSError as error:
+            raise StartError(
+                f"the data folder {self.path} cannot be written: {error.strerror}; choose another --data"
+            ) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StartError(f"the data folder {self.path} is in use by another running service") from error
+        try:
+            schema.create(self.path / "index.sqlite")
+            self.repaired = repair(self.path)
+        except (schema.IndexUnusable, OSError, sqlite3.Error) as error:
+            raise StartError(f"the data folder {self.path} cannot be used: {error}") from error
+
+    def close(self) -> None:
+        """Release the folder; one made for this run is removed."""
+        if self._lock >= 0:
+            os.close(self._lock)
+        if self._temporary:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _temporary_folder() -> Path:
+    memory = Path("/dev/shm")  # noqa: S108 - a name of its own is made inside
+    return Path(tempfile.mkdtemp(prefix="dicom-service-", dir=memory if os.access(memory, os.W_OK) else None))
+
+
+class Store:
+    """One worker's access to the data folder. Changes are awaited until they are on disk; reads see them at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.objects = folder / "objects"
+        self.blobs = BlobReader(folder / "segments", self.objects)
+        self._writer = Writer(folder)
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """A connection for reading, one for each thread."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = schema.connect(self.folder / "index.sqlite")
+            connection.execute("PRAGMA query_only = ON")
+            connection.create_function("has_phrase", 2, has_phrase, deterministic=True)
+            self._local.connection = connection
+            self._connections.append(connection)
+        return connection
+
+    async def change(self, job: Job) -> Any:
+        """Run a change; returns its result when it is on disk, raises what it raised."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+
+        def done(result: Any, error: BaseException | None) -> None:
+            loop.call_soon_threadsafe(_settle, future, result, error)
+
+        self._writer.submit(job, done)
+        # A client that goes away must not undo what is being written: the job ends by itself.
+        return await asyncio.shield(future)
+
+    async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a query that may take long outside the event loop."""
+        return await asyncio.to_thread(lambda: query(self.connection))
+
+    async def blob(self, place: Location) -> bytes:
+        """Return a whole blob."""
+        if place.size <= _INLINE_READ:
+            return self.blobs.read(place)
+        return await asyncio.to_thread(self.blobs.read, place)
+
+    def receive(self) -> Incoming:
+        """Return a file to receive a large object into."""
+        return Incoming(self.objects)
+
+    def close(self) -> None:
+        """Finish running changes and close everything."""
+        self._writer.close()
+        for connection in self._connections:
+            connection.close()
+        self.blobs.close()
+
+
+def _settle(future: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)

@@ -1,0 +1,1 @@
+"""HTTP: routing, requests, answers, Accept and multipart bodies."""
