@@ -60,14 +60,22 @@ class Checkout:
     def profile(self, name: str, text: str) -> None:
         folder = self.root / "profiles"
         folder.mkdir(exist_ok=True)
-        (folder / f"{name}.toml").write_text(f'name = "{name}"\ndescription = "A test profile"\n' + textwrap.dedent(text))
+        (folder / f"{name}.toml").write_text(
+            f'name = "{name}"\ndescription = "A test profile"\n' + textwrap.dedent(text)
+        )
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(REPOSITORY), "PY_COLORS": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+        # Without the other plugins installed here pytest starts in half the time.
+        return {
+            **os.environ,
+            "PYTHONPATH": str(REPOSITORY),
+            "PY_COLORS": "0",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        }
 
     def run(self, *arguments: str, allure: bool = False) -> Ran:
         environment = self.environment
@@ -75,7 +83,13 @@ class Checkout:
             # Without Node on the path no Allure page is made, which keeps these runs short.
             environment["PATH"] = str(Path(sys.executable).parent)
         done = subprocess.run(
-            self.command(*arguments), cwd=self.root, env=environment, capture_output=True, text=True, timeout=120, check=False
+            self.command(*arguments),
+            cwd=self.root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         return Ran(done.returncode, re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr), self.root)
 
