@@ -91,8 +91,8 @@ class Transfer:
             self._progress.fail(reference)
             self._note(error)
             return
-        except Exception as error:
-            # ROUTER-086: a defect met on one instance must not cost the others. Its text may hold patient data.
+        except Exception as error:  # noqa: BLE001 - a defect met on one instance must not cost the others (ROUTER-086)
+            # Only the type: the text may hold patient data.
             _LOG.error("instance %s was not sent: %s", reference.sop_instance_uid, type(error).__name__)
             self._progress.fail(reference)
             return

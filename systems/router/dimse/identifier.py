@@ -3,7 +3,7 @@
 from io import BytesIO
 from typing import Final
 
-from pydicom import Dataset
+from pydicom import Dataset, config
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
@@ -24,10 +24,12 @@ def decode(data: bytes, transfer_syntax_uid: str) -> Dataset:
         IdentifierError: when pydicom cannot read it.
     """
     try:
-        identifier = read_dataset(BytesIO(data), transfer_syntax_uid == IMPLICIT_VR_LE, is_little_endian=True)
-        for _ in identifier.iterall():
-            pass
-        identifier.decode()
+        # Validation would only warn, quoting the value, and values are patient data.
+        with config.disable_value_validation():
+            identifier = read_dataset(BytesIO(data), transfer_syntax_uid == IMPLICIT_VR_LE, is_little_endian=True)
+            for _ in identifier.iterall():
+                pass
+            identifier.decode()
     except Exception as error:  # pydicom lets through whatever its converters raise on bad bytes
         message = f"the identifier cannot be read ({type(error).__name__})"
         raise IdentifierError(message) from error
@@ -44,7 +46,8 @@ def encode(identifier: Dataset, transfer_syntax_uid: str) -> bytes:
     buffer.is_little_endian = True
     buffer.is_implicit_VR = transfer_syntax_uid == IMPLICIT_VR_LE
     try:
-        write_dataset(buffer, identifier)
+        with config.disable_value_validation():
+            write_dataset(buffer, identifier)
     except Exception as error:  # pydicom lets through whatever its converters raise on bad values
         message = f"the identifier cannot be written ({type(error).__name__})"
         raise IdentifierError(message) from error
