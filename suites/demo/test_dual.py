@@ -2,8 +2,8 @@
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from fixtures.data import Instance
 from fixtures.data.odd import odd_datasets
 from fixtures.evidence.ratio import measure_ratio
 from fixtures.traceability import blocked, needs, requirement
@@ -64,16 +64,17 @@ def test_both_copies_of_the_cast_are_identical(world: World, patients: tuple[int
 @settings(
     max_examples=6, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
-@given(batch=odd_datasets(size=6))
-def test_odd_data_sets_are_copied_unchanged(world: World, batch: list[Instance]) -> None:
+@given(data=st.data())
+def test_odd_data_sets_are_copied_unchanged(world: World, data: st.DataObject) -> None:
     """Private tags, odd lengths, nested sequences, long texts and escape sequences survive in both copies.
 
-    CLAIM-DUAL-03.
+    CLAIM-DUAL-03: the examples collect in one study.
     """
-    study = world.odd_study(batch)
-    sent = world.send([study], "intake")
+    files = data.draw(st.lists(odd_datasets(world.run, world.scene), min_size=6, max_size=6, unique=True))
+    sent = world.send([world.odd_study(files)], "intake")
     assert sent.all_success, sent.describe()
-    world.expect_both([study])
+    world.odd_files.update(files)
+    world.expect_both([world.odd_study(sorted(world.odd_files))])
 
 
 @requirement("CLAIM-DUAL-04")
