@@ -114,12 +114,10 @@ class WorkerGroup:
         down = next((attempt for attempt in attempts if attempt.holds_destination), None)
         worked = any(_spoke(attempt) for attempt in attempts)
         settlements = [self._settlement(attempt) for attempt in attempts]
-        if down is not None:
-            if self.gate.failed(down.reason, down.retry_after):
-                log.warning("%s is down: %s", self.destination.name, down.reason)
-                await self._queue.note(
-                    "destination down", destination=self.destination.name, reason=down.reason
-                )
+        if down is not None and self.gate.failed(down.reason, down.retry_after):
+            name = self.destination.name
+            log.warning("%s is down: %s", name, down.reason)
+            await self._queue.note("destination down", destination=name, reason=down.reason)
         await self._queue.settle(settlements)
         if down is None and worked:
             await self._report_recovery(self.gate.succeeded())

@@ -1,7 +1,6 @@
 """Carries queued objects to a DIMSE peer by C-STORE."""
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
@@ -19,6 +18,7 @@ from systems.router.dimse.settings import ClientTimeouts, ProposedContext
 from systems.router.dimse.status import Status
 from systems.router.dimse.uids import STUDY_ROOT_FIND
 from systems.router.errors import DamagedError
+from systems.router.peers import peer_tls
 from systems.router.store.arrivals import DAMAGED
 from systems.router.store.model import Effect, Task
 from systems.router.store.spool import Spool, data_set_offset
@@ -41,11 +41,7 @@ class PacsCarrier:
             association=timers.association_request_seconds,
             dimse=timers.communication_seconds,
         )
-        self._tls = (
-            ssl.create_default_context(cafile=str(peer.tls_ca_file) if peer.tls_ca_file else None)
-            if peer.tls
-            else None
-        )
+        self._tls = peer_tls(peer)
         self._spool = spool
         self._pool = AssociationPool()
 
@@ -89,7 +85,7 @@ class PacsCarrier:
         try:
             async with self._pool.association(self._address(calling_ae), contexts) as association:
                 for task in tasks:
-                    attempts.append(await self._deliver_one(association, task))
+                    attempts.append(await self._deliver_one(association, task))  # noqa: PERF401 - kept on error
         except NoAnswer as error:
             lost = tasks[len(attempts)]
             attempts.append(

@@ -1,0 +1,1 @@
+"""The authenticated HTTP interface for operators (ROUTER-199)."""

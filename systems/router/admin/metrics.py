@@ -1,0 +1,54 @@
+"""Prometheus metrics (ROUTER-157), rendered from the status snapshot."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from systems.router.runtime import Router
+
+_COUNTS = ("accepted", "delivered", "waiting", "in_progress", "dead_lettered", "duplicates")
+
+
+def render(snapshot: dict[str, Any], router: "Router") -> str:
+    """The text exposition format, version 0.0.4."""
+    return "\n".join(_lines(snapshot, router)) + "\n"
+
+
+def _lines(snapshot: dict[str, Any], router: "Router") -> Iterator[str]:
+    yield "# TYPE router_path_running gauge"
+    for path in snapshot["paths"]:
+        yield f'router_path_running{{path="{path["name"]}"}} {int(path["state"] == "running")}'
+    for what in ("received", "refused"):
+        yield f"# TYPE router_objects_{what}_total counter"
+        for path in snapshot["paths"]:
+            yield f'router_objects_{what}_total{{path="{path["name"]}"}} {path[what]}'
+    for what in _COUNTS:
+        yield f"# TYPE router_tasks_{what} gauge"
+        for row in snapshot["destinations"]:
+            yield f'router_tasks_{what}{{destination="{row["name"]}"}} {row[what]}'
+    yield "# TYPE router_oldest_task_seconds gauge"
+    for row in snapshot["destinations"]:
+        yield f'router_oldest_task_seconds{{destination="{row["name"]}"}} {row["oldest_age_seconds"] or 0}'
+    yield "# TYPE router_destination_up gauge"
+    for row in snapshot["destinations"]:
+        yield f'router_destination_up{{destination="{row["name"]}"}} {int(row["down_since"] is None)}'
+    yield from _others(snapshot, router)
+
+
+def _others(snapshot: dict[str, Any], router: "Router") -> Iterator[str]:
+    yield "# TYPE router_cloud_answers_total counter"
+    for code, count in sorted(router.http.statuses.items()):
+        yield f'router_cloud_answers_total{{status="{code}"}} {count}'
+    yield "# TYPE router_associations gauge"
+    for name, server in router.servers.items():
+        yield f'router_associations{{path="{name}"}} {server.associations}'
+    for name, kind, value in (
+        ("token_renewals_total", "counter", snapshot["token"].get("renewals", 0)),
+        ("spool_bytes", "gauge", snapshot["spool"]["bytes"]),
+        ("spool_disk_percent", "gauge", snapshot["spool"]["disk_percent"]),
+        ("conflicts_total", "counter", snapshot["conflicts"]),
+        ("held_objects_total", "counter", snapshot["held"]),
+        ("alarms", "gauge", len(snapshot["alarms"])),
+    ):
+        yield f"# TYPE router_{name} {kind}"
+        yield f"router_{name} {value}"

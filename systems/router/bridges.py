@@ -1,0 +1,97 @@
+"""Puts the query and retrieve bridges together for the cloud bridge path."""
+
+from collections.abc import AsyncIterator, Callable
+
+from systems.router.bridge.cloud_reader import HttpCloudReader
+from systems.router.bridge.query import QueryBridge, QuerySettings
+from systems.router.bridge.retrieve import RetrieveBridge, RetrieveSettings
+from systems.router.bridge.search import SearchLimits
+from systems.router.bridge.transfer import TransferLimits
+from systems.router.cloud.http import tls_context
+from systems.router.cloud.tokens import TokenSource
+from systems.router.config.model import Config
+from systems.router.dimse.pool import AssociationPool, Destination
+from systems.router.dimse.service import (
+    FindRequest,
+    FindResponse,
+    GetRequest,
+    MoveRequest,
+    RetrieveResponse,
+    SubOperations,
+)
+from systems.router.dimse.settings import ClientTimeouts
+from systems.router.dimse.status import OUT_OF_RESOURCES_SUB_OPERATIONS, Status
+from systems.router.peers import peer_tls
+
+
+class Bridges:
+    """C-FIND, C-MOVE and C-GET answered from the cloud. `may_move` says whether the way to the peers is open."""
+
+    def __init__(self, config: Config, tokens: TokenSource, may_move: Callable[[], bool]) -> None:
+        limits, cloud = config.query, config.cloud
+        self._config = config
+        self._may_move = may_move
+        self._pool = AssociationPool()
+        self._reader = HttpCloudReader(
+            cloud.base_url,
+            tokens,
+            version=cloud.version,
+            tls=tls_context(cloud),
+            connect_timeout=limits.search_connect_seconds,
+            read_timeout=cloud.read_idle_seconds,
+        )
+        search = SearchLimits(answer=max(0.1, limits.search_bound_seconds - 0.5), ceiling=limits.max_matches)
+        self._query = QueryBridge(
+            self._reader, QuerySettings(config.cloud_bridge.ae_title, lenient=self._lenient, limits=search)
+        )
+        self._retrieve = RetrieveBridge(
+            self._reader,
+            self._pool,
+            self._destination,
+            RetrieveSettings(
+                time_limit=limits.move_bound_seconds,
+                lenient=self._lenient,
+                search=search,
+                transfer=TransferLimits(width=limits.move_width),
+            ),
+        )
+
+    def _lenient(self, calling_ae: str) -> bool:
+        peer = self._config.peer(calling_ae)
+        return peer is not None and peer.relational_queries
+
+    def _destination(self, ae_title: str) -> Destination | None:
+        """The row of the move-destination table (ROUTER-005)."""
+        peer = self._config.peer(ae_title)
+        if peer is None:
+            return None
+        timers = self._config.timers
+        timeouts = ClientTimeouts(
+            timers.association_request_seconds,
+            timers.association_request_seconds,
+            timers.communication_seconds,
+        )
+        calling = self._config.pacs_bridge.calling_ae_title
+        return Destination(peer.ae_title, peer.host, peer.port, calling, timeouts, peer_tls(peer))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._pool.close()
+        await self._reader.close()
+
+    def find(self, request: FindRequest) -> AsyncIterator[FindResponse]:
+        """Answer C-FIND."""
+        return self._query.find(request)
+
+    async def move(self, request: MoveRequest) -> AsyncIterator[RetrieveResponse]:
+        """Answer C-MOVE; without the PACS bridge nothing is sent anywhere."""
+        if not self._may_move():
+            status = Status(OUT_OF_RESOURCES_SUB_OPERATIONS, "the path pacs-bridge is stopped")
+            yield RetrieveResponse(status, SubOperations())
+            return
+        async for response in self._retrieve.move(request):
+            yield response
+
+    def get(self, request: GetRequest) -> AsyncIterator[RetrieveResponse]:
+        """Answer C-GET."""
+        return self._retrieve.get(request)

@@ -1,0 +1,142 @@
+"""The command `dicom-router`."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import uvloop
+
+from systems.router import logs
+from systems.router.cloud.http import CloudHttp
+from systems.router.cloud.uploader import Uploader
+from systems.router.config import Config, export, load
+from systems.router.errors import ConfigError, ResourceError
+from systems.router.migration.model import Selection
+from systems.router.migrations import Migrations
+from systems.router.runtime import Router, make_tokens
+
+log = logging.getLogger("systems.router")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and exit: 0 done, 1 a migration failed, 2 wrong usage or configuration, 3 no port or folder."""
+    options = _parser().parse_args(arguments)
+    try:
+        config = load(options.config)
+        logs.configure(options.log_level or config.log_level)
+        code = options.run(config, options)
+    except ConfigError as error:
+        print(f"dicom-router: {error}", file=sys.stderr)
+        code = 2
+    except ResourceError as error:
+        print(f"dicom-router: {error}", file=sys.stderr)
+        code = 3
+    sys.exit(code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dicom-router",
+        description="Routes DICOM objects between modalities, a PACS and a DICOMweb cloud, and loses none.",
+        epilog="A commented configuration is systems/router/example.toml; the admin interface describes itself at /openapi.json.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _command(commands, "serve", "run the router until SIGTERM", _serve)
+    _command(commands, "check", "validate a configuration and show what would be in force", _check)
+    migrate = _command(
+        commands, "migrate", "copy studies from the PACS to the cloud, oldest first, and prove them", _migrate
+    )
+    what = migrate.add_mutually_exclusive_group(required=True)
+    what.add_argument("--oldest", type=int, metavar="N", help="the N studies with the smallest study date")
+    what.add_argument("--before", metavar="YYYYMMDD", help="all studies with an earlier study date")
+    what.add_argument("--study", action="append", metavar="UID", help="a Study Instance UID; may be repeated")
+    what.add_argument("--resume", metavar="ID", help="go on with a migration that failed or was interrupted")
+    migrate.add_argument(
+        "--delete", action="store_true", help="delete from the PACS what is proven in the cloud"
+    )
+    migrate.add_argument("--dry-run", action="store_true", help="only list what would be migrated")
+    return parser
+
+
+def _command(commands: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    command.add_argument(
+        "--config", type=Path, required=True, metavar="FILE.toml", help="the configuration file"
+    )
+    command.add_argument(
+        "--log-level", choices=("debug", "info", "warning", "error"), help="instead of the file's"
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def _run(work: Coroutine[Any, Any, int]) -> int:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def _check(config: Config, _: argparse.Namespace) -> int:
+    print(orjson.dumps(export(config), option=orjson.OPT_INDENT_2).decode())
+    for warning in config.warnings:
+        print(f"dicom-router: warning: {warning}", file=sys.stderr)
+    return 0
+
+
+def _serve(config: Config, _: argparse.Namespace) -> int:
+    return _run(_serve_until_stopped(config))
+
+
+async def _serve_until_stopped(config: Config) -> int:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    router = Router(config)
+    try:
+        await router.start()
+        await stopped.wait()
+        log.info("stopping")
+    finally:
+        await router.stop()
+    return 0
+
+
+def _migrate(config: Config, options: argparse.Namespace) -> int:
+    return _run(_migrate_now(config, options))
+
+
+async def _migrate_now(config: Config, options: argparse.Namespace) -> int:
+    http = CloudHttp(config.cloud, make_tokens(config))
+    migrations = Migrations(config, Uploader(http, config.cloud))
+    try:
+        job = await _job(migrations, options)
+        await migrations.run(job)
+        report = await migrations.report(job)
+    finally:
+        await migrations.close()
+        await http.close()
+    print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+    return 0 if report is not None and report["state"] == "done" else 1
+
+
+async def _job(migrations: Migrations, options: argparse.Namespace) -> str:
+    migrations.require_pacs()
+    if options.resume:
+        if await migrations.ledger.selection(options.resume) is None:
+            raise ConfigError(f"--resume: there is no migration {options.resume} in this data folder")
+        await migrations.ledger.reopen(options.resume)
+        return str(options.resume)
+    chosen = (("oldest", options.oldest), ("before", options.before), ("studies", options.study))
+    select = {key: value for key, value in chosen if value is not None}
+    body = {"select": select, "delete": options.delete, "dry_run": options.dry_run}
+    return await migrations.ledger.new_job(Selection.from_json(body))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""What migrations did, durable row by row: the manifest is written after the action, never before (CLAIM-MIGRATE-09)."""
+
+import asyncio
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+
+from systems.router.errors import ResourceError
+from systems.router.migration.model import PacsStudy, Selection
+
+T = TypeVar("T")
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS job(
+  id TEXT PRIMARY KEY, selection TEXT NOT NULL, state TEXT NOT NULL, planned INTEGER NOT NULL DEFAULT 0,
+  created REAL NOT NULL, finished REAL, error TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS study(
+  job TEXT NOT NULL, position INTEGER NOT NULL, study_instance_uid TEXT NOT NULL, pacs_id TEXT NOT NULL,
+  study_date TEXT NOT NULL, study_time TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '',
+  started REAL, finished REAL, PRIMARY KEY(job, position));
+CREATE TABLE IF NOT EXISTS instance(
+  job TEXT NOT NULL, pacs_id TEXT NOT NULL, study_instance_uid TEXT NOT NULL, sop_instance_uid TEXT NOT NULL,
+  outcome TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '', pacs_digest TEXT NOT NULL DEFAULT '',
+  cloud_digest TEXT NOT NULL DEFAULT '', checksum TEXT NOT NULL DEFAULT '', size INTEGER NOT NULL DEFAULT 0,
+  copied_at REAL, verified_at REAL, deleted_at REAL, PRIMARY KEY(job, pacs_id));
+"""
+
+
+class MigrationLedger:
+    """A small database of its own, so that the command and the running router can both use it."""
+
+    def __init__(self, data: Path) -> None:
+        try:
+            data.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                data / "migrations.sqlite", isolation_level=None, check_same_thread=False, timeout=30
+            )
+            self._connection.row_factory = sqlite3.Row
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=FULL")
+            self._connection.executescript(_SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            raise ResourceError(f"migration ledger in {data} cannot be used: {error}") from error
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._connection.close()
+
+    async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        def locked() -> T:
+            with self._lock:
+                return work(self._connection)
+
+        return await asyncio.to_thread(locked)
+
+    async def _run(self, sql: str, values: Sequence[Any] = ()) -> None:
+        await self._do(lambda connection: connection.execute(sql, values))
+
+    async def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        return await self._do(
+            lambda connection: [dict(row) for row in connection.execute(sql, values).fetchall()]
+        )
+
+    async def new_job(self, selection: Selection) -> str:
+        """Record a job and return its id."""
+        job = uuid.uuid4().hex[:12]
+        await self._run(
+            "INSERT INTO job(id, selection, state, created) VALUES(?, ?, 'running', ?)",
+            (job, orjson.dumps(selection.to_json()).decode(), time.time()),
+        )
+        return job
+
+    async def selection(self, job: str) -> Selection | None:
+        """What a job was asked to do; None for an unknown one."""
+        rows = await self._rows("SELECT selection FROM job WHERE id = ?", (job,))
+        return Selection.from_json(orjson.loads(rows[0]["selection"])) if rows else None
+
+    async def unfinished(self) -> list[str]:
+        """Jobs that were interrupted."""
+        return [
+            row["id"]
+            for row in await self._rows("SELECT id FROM job WHERE state = 'running' ORDER BY created")
+        ]
+
+    async def is_planned(self, job: str) -> bool:
+        """Whether the job's studies are chosen already."""
+        return bool(await self._rows("SELECT 1 FROM job WHERE id = ? AND planned = 1", (job,)))
+
+    async def plan(self, job: str, entries: Sequence[tuple[PacsStudy, str, str]]) -> None:
+        """Record the chosen studies with state and reason, in order, at once."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            with connection:
+                connection.execute("BEGIN")
+                connection.execute("DELETE FROM study WHERE job = ?", (job,))
+                connection.executemany(
+                    "INSERT INTO study(job, position, study_instance_uid, pacs_id, study_date, study_time, state, reason) "
+                    "VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+                    [
+                        (
+                            job,
+                            position,
+                            study.study_instance_uid,
+                            study.pacs_id,
+                            study.date,
+                            study.time,
+                            state,
+                            reason,
+                        )
+                        for position, (study, state, reason) in enumerate(entries)
+                    ],
+                )
+                connection.execute("UPDATE job SET planned = 1 WHERE id = ?", (job,))
+
+        await self._do(write)
+
+    async def open_studies(self, job: str) -> list[PacsStudy]:
+        """Studies still to do, in order."""
+        rows = await self._rows(
+            "SELECT * FROM study WHERE job = ? AND state IN ('waiting', 'running') ORDER BY position", (job,)
+        )
+        return [
+            PacsStudy(row["pacs_id"], row["study_instance_uid"], row["study_date"], row["study_time"])
+            for row in rows
+        ]
+
+    async def study_state(self, job: str, study: PacsStudy, state: str, reason: str = "") -> None:
+        """Record where a study stands."""
+        moment = "started" if state == "running" else "finished"
+        await self._run(
+            f"UPDATE study SET state = ?, reason = ?, {moment} = ? WHERE job = ? AND pacs_id = ?",  # noqa: S608
+            (state, reason, time.time(), job, study.pacs_id),
+        )
+
+    async def instance(self, job: str, study: PacsStudy, pacs_id: str, **facts: Any) -> None:
+        """Write or correct the manifest row of an instance."""
+        row = {"job": job, "pacs_id": pacs_id, "study_instance_uid": study.study_instance_uid, **facts}
+        names = ", ".join(row)
+        marks = ", ".join("?" * len(row))
+        updates = ", ".join(f"{name} = excluded.{name}" for name in facts)
+        await self._run(
+            f"INSERT INTO instance({names}) VALUES({marks}) "
+            f"ON CONFLICT(job, pacs_id) DO UPDATE SET {updates}",
+            tuple(row.values()),
+        )
+
+    async def proven(self, job: str, study: PacsStudy) -> dict[str, str]:
+        """The PACS's checksums of instances already proven, by the PACS's id."""
+        rows = await self._rows(
+            "SELECT pacs_id, checksum FROM instance WHERE job = ? AND study_instance_uid = ? AND outcome = 'verified'",
+            (job, study.study_instance_uid),
+        )
+        return {row["pacs_id"]: row["checksum"] for row in rows}
+
+    async def deleted(self, job: str, pacs_ids: Sequence[str]) -> None:
+        """Record the deletion of instances."""
+        now = time.time()
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.executemany(
+                "UPDATE instance SET outcome = 'deleted', deleted_at = ? WHERE job = ? AND pacs_id = ?",
+                [(now, job, pacs_id) for pacs_id in pacs_ids],
+            )
+
+        await self._do(write)
+
+    async def finish(self, job: str, state: str, error: str = "") -> None:
+        """Record the end of a job."""
+        await self._run(
+            "UPDATE job SET state = ?, error = ?, finished = ? WHERE id = ?", (state, error, time.time(), job)
+        )
+
+    async def reopen(self, job: str) -> None:
+        """Let failed studies of a job be tried again."""
+        await self._run("UPDATE study SET state = 'waiting' WHERE job = ? AND state = 'failed'", (job,))
+        await self._run("UPDATE job SET state = 'running', finished = NULL, error = '' WHERE id = ?", (job,))
+
+    async def report(self, job: str) -> dict[str, Any] | None:
+        """State, studies and manifest rows of a job; None for an unknown one."""
+        jobs = await self._rows("SELECT * FROM job WHERE id = ?", (job,))
+        if not jobs:
+            return None
+        studies = await self._rows("SELECT * FROM study WHERE job = ? ORDER BY position", (job,))
+        instances = await self._rows(
+            "SELECT instance.* FROM instance JOIN study ON study.job = instance.job "
+            "AND study.study_instance_uid = instance.study_instance_uid WHERE instance.job = ? "
+            "ORDER BY position, sop_instance_uid",
+            (job,),
+        )
+        totals: dict[str, int] = {}
+        for row in instances:
+            totals[row["outcome"]] = totals.get(row["outcome"], 0) + 1
+        return {
+            "id": job,
+            "state": jobs[0]["state"],
+            "error": jobs[0]["error"],
+            "created": jobs[0]["created"],
+            "finished": jobs[0]["finished"],
+            **orjson.loads(jobs[0]["selection"]),
+            "totals": totals,
+            "studies": [_without_job(row) for row in studies],
+            "manifest": [_without_job(row) for row in instances],
+        }
+
+
+def _without_job(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key not in ("job", "position")}

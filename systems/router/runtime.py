@@ -1,0 +1,216 @@
+"""The running router: what is built from the configuration, started and stopped as one."""
+
+import asyncio
+import logging
+import sqlite3
+import time
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import orjson
+
+from systems.router.admin.server import AdminServer
+from systems.router.bridge_store import BridgeStore
+from systems.router.bridges import Bridges
+from systems.router.cloud.http import CloudHttp, trust
+from systems.router.cloud.tokens import ClientCredentials, NoToken, TokenSource
+from systems.router.cloud.uploader import Uploader
+from systems.router.config.model import CLOUD_BRIDGE, MODALITY_INTAKE, PACS_BRIDGE, Config, Listener
+from systems.router.delivery.attempt import Carrier
+from systems.router.delivery.cloud import CloudCarrier
+from systems.router.delivery.group import WorkerGroup
+from systems.router.delivery.pacs import PacsCarrier
+from systems.router.dimse.server import DimseServer
+from systems.router.dimse.settings import DimseSettings
+from systems.router.dimse.uids import GET_CLASSES, QUERY_RETRIEVE_CLASSES
+from systems.router.errors import ConfigError, SecretMissingError
+from systems.router.handlers import PathHandler
+from systems.router.intake import Intake
+from systems.router.migration.model import Selection
+from systems.router.migrations import Migrations
+from systems.router.paths import ListeningPath, PacsPath, Path
+from systems.router.store.queue import SqliteQueue
+
+log = logging.getLogger(__name__)
+_EXPIRE_SECONDS = 60.0
+
+
+def distribution_version() -> str:
+    """The installed version, or `unknown` when run from a plain checkout."""
+    try:
+        return version("imaging-cloud-conformance")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def make_tokens(config: Config) -> TokenSource:
+    """The token source the configuration asks for."""
+    credential = config.cloud.credential
+    return NoToken() if credential is None else ClientCredentials(credential, trust(credential.ca_file))
+
+
+class Router:
+    """Everything of one router; to be made inside the running loop."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.version = distribution_version()
+        self.started = time.time()
+        self.queue = SqliteQueue(config.data, config.spool)
+        self.tokens = make_tokens(config)
+        self.http = CloudHttp(config.cloud, self.tokens)
+        self.uploader = Uploader(self.http, config.cloud)
+        self.groups = {
+            item.name: WorkerGroup(item, self.queue, self._carrier(item.name), config.backoff)
+            for item in config.destinations
+        }
+        self.bridge = BridgeStore(config, config.cloud_bridge, self.queue, self.uploader)
+        self.bridges = Bridges(config, self.tokens, lambda: self.paths[PACS_BRIDGE].running)
+        self.servers = {listener.name: self._server(listener) for listener in self._listeners()}
+        peer = config.peer(config.pacs_bridge.peer)
+        assert peer is not None  # noqa: S101 - checked when the configuration was loaded
+        dimse_groups = [group for group in self.groups.values() if group.destination.kind == "dimse"]
+        self.paths: dict[str, Path] = {
+            CLOUD_BRIDGE: ListeningPath(config.cloud_bridge, self.servers[CLOUD_BRIDGE]),
+            PACS_BRIDGE: PacsPath(PACS_BRIDGE, peer, dimse_groups),
+            MODALITY_INTAKE: ListeningPath(config.modality_intake, self.servers[MODALITY_INTAKE]),
+        }
+        self.modes = {CLOUD_BRIDGE: config.cloud_bridge.mode, MODALITY_INTAKE: "queued"}
+        self.migrations = Migrations(config, self.uploader)
+        self.admin: AdminServer | None = None
+        self._housekeeping: asyncio.Task[None] | None = None
+
+    def _listeners(self) -> tuple[Listener, Listener]:
+        return self.config.cloud_bridge, self.config.modality_intake
+
+    def _carrier(self, name: str) -> Carrier:
+        destination = self.config.destination(name)
+        assert destination is not None  # noqa: S101 - named by the configuration itself
+        if destination.kind == "dicomweb":
+            return CloudCarrier(self.uploader, self.queue.spool)
+        peer = self.config.peer(destination.peer)
+        assert peer is not None  # noqa: S101 - checked when the configuration was loaded
+        return PacsCarrier(peer, self.config.pacs_bridge, self.config.timers, self.queue.spool)
+
+    def _server(self, listener: Listener) -> DimseServer:
+        timers = self.config.timers
+        is_bridge = listener.name == CLOUD_BRIDGE
+        queries = QUERY_RETRIEVE_CLASSES if self.config.query.c_get else QUERY_RETRIEVE_CLASSES - GET_CLASSES
+        settings = DimseSettings(
+            ae_title=listener.ae_title,
+            check_called_ae=listener.check_called_ae,
+            allowed_calling_aes=frozenset(listener.allowed_calling_aes),
+            max_associations=listener.max_associations,
+            association_timeout=timers.association_request_seconds,
+            idle_timeout=timers.idle_seconds,
+            max_pdu=timers.max_pdu_bytes,
+            private_storage_classes=frozenset(listener.private_sop_classes),
+            query_classes=queries if is_bridge else frozenset(),
+        )
+        if is_bridge and listener.mode == "synchronous":
+            return DimseServer(settings, PathHandler(listener, self.bridge, self.bridges, self.bridges))
+        intake = Intake(self.config, listener, self.queue, self.uploader)
+        bridges = self.bridges if is_bridge else None
+        return DimseServer(settings, PathHandler(listener, intake, bridges, bridges))
+
+    async def start(self) -> None:
+        """Start the admin interface, the workers and the enabled paths. Peers and cloud may be absent (ROUTER-189).
+
+        Raises:
+            ResourceError: a port cannot be had.
+            ConfigError: the admin token cannot be read.
+
+        """
+        try:
+            token = self.config.admin.token.read()
+        except SecretMissingError as error:
+            raise ConfigError(f"admin.token_file: {error}") from error
+        self.admin = AdminServer(self, token)
+        for name, path in self.paths.items():
+            if self._is_enabled(name):
+                await path.start()
+            elif isinstance(path, PacsPath):
+                await path.stop(0)
+        for group in self.groups.values():
+            group.start()
+        self.admin.start()
+        await self.migrations.resume()
+        self._housekeeping = asyncio.create_task(self._expire())
+        await asyncio.to_thread(self._publish_ports)
+
+    def _is_enabled(self, name: str) -> bool:
+        enabled = {listener.name: listener.enabled for listener in self._listeners()}
+        return enabled.get(name, self.config.pacs_bridge.enabled)
+
+    def _publish_ports(self) -> None:
+        """Say where it listens: in the log and in `ports.json` of the data folder (ROUTER-002)."""
+        assert self.admin is not None  # noqa: S101 - started just before
+        ports = {name: path.port for name, path in self.paths.items() if path.port}
+        ports["admin"] = self.admin.port
+        temporary = self.config.data / "ports.json.new"
+        temporary.write_bytes(orjson.dumps(ports))
+        temporary.replace(self.config.data / "ports.json")
+        log.info("listening: %s", ", ".join(f"{name} on {port}" for name, port in ports.items()))
+        for warning in self.config.warnings:
+            log.warning("%s", warning)
+
+    async def stop(self) -> None:
+        """Stop the intake, finish what runs within the grace period, keep the rest queued (ROUTER-190)."""
+        grace = self.config.timers.grace_seconds
+        listening = [path.stop(grace) for path in self.paths.values() if isinstance(path, ListeningPath)]
+        await asyncio.gather(*listening, *(group.stop(grace) for group in self.groups.values()))
+        await self.bridge.close(grace)
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+        await self.migrations.close()
+        await self.bridges.close()
+        if self.admin is not None:
+            await self.admin.stop()
+        await self.http.close()
+        await self.queue.close()
+
+    async def _expire(self) -> None:
+        while True:
+            await asyncio.sleep(_EXPIRE_SECONDS)
+            try:
+                await self.queue.expire()
+            except (OSError, sqlite3.Error):
+                log.exception("retention could not be applied")
+
+    def not_ready(self) -> list[str]:
+        """What keeps the router from taking objects: stopped listeners that should run, a full spool."""
+        missing = [
+            f"path {listener.name} is stopped"
+            for listener in self._listeners()
+            if listener.enabled and not self.paths[listener.name].running
+        ]
+        return [*missing, "the spool is full"] if self.queue.spool.is_full() else missing
+
+    async def switch_path(self, name: str, *, start: bool) -> None:
+        """Start or stop one path and record it (ROUTER-007)."""
+        path = self.paths[name]
+        if start:
+            await path.start()
+        else:
+            await path.stop(self.config.timers.grace_seconds)
+        await self.queue.note("operator path start" if start else "operator path stop", path=name)
+
+    async def queue_action(self, name: str, action: str) -> None:
+        """Pause, resume or wake a queue and record it (ROUTER-101, ROUTER-102)."""
+        gate = self.groups[name].gate
+        if action == "wake":
+            await self.queue.release_outage(name)
+            gate.wake()
+        else:
+            gate.hold(paused=action == "pause")
+        await self.queue.note(f"operator {action}", destination=name)
+
+    async def start_migration(self, selection: Selection) -> str:
+        """Start a migration and record it. Raises `ConfigError` where [pacs.rest] is missing."""
+        job = await self.migrations.start(selection)
+        await self.queue.note("operator migration", migration=job, **selection.to_json())
+        return job
+
+    async def migration(self, job: str) -> dict[str, Any] | None:
+        """State and manifest of a migration; None for an unknown one."""
+        return await self.migrations.report(job)
