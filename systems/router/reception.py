@@ -163,4 +163,5 @@ def _scan(head: bytes, transfer_syntax_uid: str) -> dict[int, bytes]:
 
 
 def _is_uid(value: str) -> bool:
-    return len(value) <= 64 and all(part.isdigit() for part in value.split("."))
+    """Lenient about length, which the destination judges; strict about characters, which go into URLs."""
+    return len(value) <= 128 and value.isascii() and all(part.isdigit() for part in value.split("."))
