@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 
-from systems.dicom_service.security.tokens import Guard
+from systems.dicom_service.imaging import late
+from systems.dicom_service.security.guard import make_guard
 from systems.dicom_service.services.context import Context
 from systems.dicom_service.services.deletes import delete
 from systems.dicom_service.services.descriptions import Descriptions
@@ -61,7 +62,7 @@ class Application:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._guard = Guard(settings)
+        self._guard = make_guard(settings)
         self._context: Context | None = None
         self._health: Health | None = None
 
@@ -80,8 +81,12 @@ class Application:
         )
         self._health = Health(self._context)
         await send({"type": "lifespan.startup.complete"})
-        await receive()
-        data.close()
+        warm_up = asyncio.create_task(asyncio.to_thread(late.load))
+        try:
+            await receive()
+            await warm_up
+        finally:
+            data.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:

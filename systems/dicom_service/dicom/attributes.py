@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from pydicom.datadict import keyword_for_tag
+from systems.dicom_service.dicom import dictionary
 
 STUDY_INSTANCE_UID = 0x0020000D
 SERIES_INSTANCE_UID = 0x0020000E
@@ -35,7 +35,7 @@ class Indexed:
     @property
     def keyword(self) -> str:
         """The DICOM keyword."""
-        return keyword_for_tag(self.tag)
+        return dictionary.keyword(self.tag)
 
 
 STUDY_ATTRIBUTES = (

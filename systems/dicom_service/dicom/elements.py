@@ -8,12 +8,10 @@ inside an element counts up to that element (STOW-132).
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple, Protocol
 
-from pydicom.datadict import dictionary_VR
-
+from systems.dicom_service.dicom import dictionary
 from systems.shared.header_scan import (
     DEFLATED_EXPLICIT_VR_LE,
     EXPLICIT_VR_BE,
@@ -179,20 +177,6 @@ def _looks_explicit(data: Buffer, position: int) -> bool:
     return len(vr) == 2 and 0x40 < vr[0] < 0x5B and 0x40 < vr[1] < 0x5B
 
 
-@lru_cache(maxsize=8192)
-def standard_vr(tag: int) -> str:
-    """Return the dictionary VR of a tag, UN when the dictionary does not have it; "US or SS" stays as it is."""
-    group, element = tag >> 16, tag & 0xFFFF
-    if element == 0:
-        return "UL"
-    if group & 1 and 0x10 <= element <= 0xFF:
-        return "LO"
-    try:
-        return dictionary_VR(tag)
-    except KeyError:
-        return "UN"
-
-
 class _Cut(Exception):  # noqa: N818 - a signal inside this module
     """The bytes end inside an element."""
 
@@ -260,7 +244,7 @@ class _Reader:
                 return group << 16 | number, "UN", length, position + 8
         group, number, length = self._implicit(self.data, position)
         tag = group << 16 | number
-        return tag, standard_vr(tag), length, position + 8
+        return tag, dictionary.vr(tag), length, position + 8
 
     def _nested(
         self, tag: int, vr: str, length: int, start: int, end: int, explicit: bool, depth: int

@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from pydicom.datadict import dictionary_VR
-
-from systems.dicom_service.dicom import rules_v1, rules_v2
+from systems.dicom_service.dicom import dictionary, rules_v1, rules_v2
 from systems.dicom_service.dicom.attributes import (
     PATIENT_ID,
     SERIES_ATTRIBUTES,
@@ -172,7 +170,7 @@ class _Examination:
                 continue
             if len(values) > 1:
                 self._multiple = True
-            vr, seen = dictionary_VR(tag), self._data_set.by_tag[tag].vr
+            vr, seen = dictionary.vr(tag), self._data_set.by_tag[tag].vr
             cause = rules_v1.check(vr, values[0])
             if seen != vr:
                 self._fatal[tag] = _wrong_vr(tag, vr, seen)
@@ -180,7 +178,7 @@ class _Examination:
                 self._fatal[tag] = rules_v1.reason(tag, vr, cause)
 
     def _indexed(self, attribute: Indexed) -> str | None:
-        """Return the value for the index: None when absent or not to be searched, empty when empty."""
+        """Return the value for the index: None when there is none to search; an empty PatientID is kept."""
         values = self._values(attribute.tag)
         if attribute.tag in self._reasons:
             # An empty PatientID is remarked but indexed as empty: a study shows it so (QIDO-100).
@@ -190,7 +188,7 @@ class _Examination:
         value = unpadded(values[0]) if values else ""
         if attribute.vr == "DA" and not rules_v1.is_date(value):
             return None
-        return value
+        return value if value or attribute.tag == PATIENT_ID else None
 
     def _check_v2_patient_id(self) -> None:
         """Apply the v2 rules of PatientID: an empty one warns, a wrong one fails (STOW-055, STOW-091, STOW-102)."""

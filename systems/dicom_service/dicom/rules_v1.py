@@ -5,8 +5,7 @@ import unicodedata
 from collections.abc import Callable
 from datetime import datetime
 
-from pydicom.datadict import keyword_for_tag
-
+from systems.dicom_service.dicom import dictionary
 from systems.dicom_service.dicom.attributes import shown
 from systems.dicom_service.dicom.uids import is_uid
 
@@ -21,7 +20,7 @@ _INTEGER = re.compile(r" *[+-]?[0-9]+ *")
 
 def reason(tag: int, vr: str, cause: str) -> str:
     """Return the reason text for a value that breaks its VR's rule (STOW-089)."""
-    return f"DICOM100: {shown(tag)} - Dicom element '{keyword_for_tag(tag)}' failed validation for VR '{vr}': {cause}"
+    return f"DICOM100: {shown(tag)} - Dicom element '{dictionary.keyword(tag)}' failed validation for VR '{vr}': {cause}"
 
 
 def check(vr: str, value: str) -> str | None:

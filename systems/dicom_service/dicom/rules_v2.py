@@ -6,10 +6,8 @@ decoded and examined rule by rule, in the order of STOW-138, to name the cause.
 
 import re
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 
-from pydicom.datadict import dictionary_description, dictionary_VM
-
+from systems.dicom_service.dicom import dictionary
 from systems.dicom_service.dicom.attributes import shown
 from systems.dicom_service.dicom.elements import DataSet, Element
 from systems.dicom_service.dicom.rules_v1 import has_control
@@ -92,23 +90,8 @@ def _creator(data_set: DataSet, elements: list[Element], tag: int) -> str:
     return ""
 
 
-@lru_cache(maxsize=8192)
-def multiplicity(tag: int) -> tuple[int, int | None, str] | None:
-    """Return least, most (None: no bound) and the text of a standard tag's value multiplicity, None for others."""
-    if (tag >> 16) & 1:
-        return None
-    try:
-        text = dictionary_VM(tag)
-    except KeyError:
-        return None
-    low, _, high = text.partition("-")
-    if not high:
-        return int(low), int(low), text
-    return int(low), None if high.endswith("n") else int(high), text
-
-
 def _fits(tag: int, count: int) -> bool:
-    bounds = multiplicity(tag)
+    bounds = dictionary.multiplicity(tag)
     return bounds is None or (count >= bounds[0] and (bounds[1] is None or count <= bounds[1]))
 
 
@@ -122,12 +105,12 @@ def _number_multiplicity_fits(element: Element) -> bool:
 
 def _multiplicity_cause(tag: int, vr: str, count: int) -> str | None:
     """Return the violation of STOW-105, None when `count` values are right or not checked."""
-    bounds = multiplicity(tag)
+    bounds = dictionary.multiplicity(tag)
     if vr in _VM_UNCHECKED and not (tag == _PATIENT_NAME and count > 3):
         return None
     if bounds is None or (vr != "PN" and _fits(tag, count)):
         return None
-    described = f"{shown(tag)} {vr} {dictionary_description(tag)}"
+    described = f"{shown(tag)} {vr} {dictionary.name(tag)}"
     return (
         f'Content "{described}" does not validate VR {vr}: '
         f"Number of items {count} does not match ValueMultiplicity {bounds[2]}"

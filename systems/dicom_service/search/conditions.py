@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from pydicom.datadict import keyword_for_tag
-
 from systems.dicom_service.dicom.attributes import MODALITIES_IN_STUDY, SEARCHABLE, Indexed, Level
 from systems.dicom_service.dicom.rules_v1 import is_date
 from systems.dicom_service.storage.jobs import key_of
@@ -63,7 +61,7 @@ def _date(attribute: Indexed, column: str, value: str) -> Condition:
 def _checked(attribute: Indexed, value: str) -> str:
     if not is_date(value):
         raise BadRequest(
-            f"Invalid query: specified Date value '{value}' is invalid for attribute '{keyword_for_tag(attribute.tag)}'. "
+            f"Invalid query: specified Date value '{value}' is invalid for attribute '{attribute.keyword}'. "
             "Date should be valid and formatted as yyyyMMdd."
         )
     return value

@@ -4,8 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pydicom.datadict import dictionary_has_tag, tag_for_keyword
-
+from systems.dicom_service.dicom import dictionary
 from systems.dicom_service.dicom.attributes import MODALITIES_IN_STUDY, SEARCHABLE, Level
 from systems.dicom_service.search.attributes import defaults, everything
 from systems.dicom_service.search.conditions import Condition, condition
@@ -126,8 +125,8 @@ def attribute_tag(name: str) -> int | None:
         tag = int(name, 16)
         group, element = tag >> 16, tag & 0xFFFF
         private = group & 1 and group > 8 and element > 0x0FFF
-        return tag if dictionary_has_tag(tag) or (private and group != 0xFFFF) else None
-    return tag_for_keyword(name) if name else None
+        return tag if dictionary.entry(tag) is not None or (private and group != 0xFFFF) else None
+    return dictionary.tag_of(name)
 
 
 def _searchable(tag: int, target: Target) -> bool:

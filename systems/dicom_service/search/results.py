@@ -85,11 +85,8 @@ def _where(query: Query) -> tuple[str, list[Any]]:
 
 def _instances(connection: sqlite3.Connection, query: Query) -> list[Stored]:
     where, values = _where(query)
-    rows = connection.execute(
-        f"""SELECT {catalog.STORED_COLUMNS} FROM {_JOINED[Level.INSTANCE]} WHERE {where}
-        ORDER BY instance.watermark DESC LIMIT ? OFFSET ?""",  # noqa: S608 - conditions are ours, values are bound
-        values,
-    )
+    select = f"SELECT {catalog.STORED_COLUMNS} FROM {_JOINED[Level.INSTANCE]} WHERE {where}"  # noqa: S608 - values are bound
+    rows = connection.execute(f"{select} ORDER BY instance.watermark DESC LIMIT ? OFFSET ?", values)
     return [catalog.stored(row) for row in rows]
 
 
@@ -97,11 +94,9 @@ def _matches(connection: sqlite3.Connection, query: Query) -> list[_Match]:
     where, values = _where(query)
     table = _TABLE[query.target.level]
     series = "series.id" if query.target.level is Level.SERIES else "0"
-    rows = connection.execute(
-        f"""SELECT study.id, {series}, (SELECT MAX(watermark) FROM instance WHERE instance.{table} = {table}.id)
-        FROM {_JOINED[query.target.level]} WHERE {where} ORDER BY {table}.id DESC LIMIT ? OFFSET ?""",
-        values,
-    )
+    newest = f"SELECT MAX(watermark) FROM instance WHERE instance.{table} = {table}.id"  # noqa: S608 - own names only
+    select = f"SELECT study.id, {series}, ({newest}) FROM {_JOINED[query.target.level]} WHERE {where}"  # noqa: S608
+    rows = connection.execute(f"{select} ORDER BY {table}.id DESC LIMIT ? OFFSET ?", values)
     return [_Match(study, series_id, newest) for study, series_id, newest in rows if newest is not None]
 
 

@@ -114,12 +114,12 @@ class Authority:
         return document
 
 
-class Guard:
-    """Turns the Authorization header into permitted data actions."""
+class TokenGuard:
+    """Validates bearer tokens and maps their roles to data actions."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._authority = Authority(settings) if settings.authority else None
+        self._authority = Authority(settings)
         self._audiences = [*settings.audiences]
         if HOSTED_AUDIENCE in self._audiences:
             self._audiences.append(f"{HOSTED_AUDIENCE}/")
@@ -127,8 +127,6 @@ class Guard:
 
     async def actions(self, authorization: str | None) -> frozenset[Action]:
         """Return what the caller may do; raises the 401 of AUTH-002 to AUTH-010."""
-        if self._authority is None:
-            return EVERYTHING
         if not authorization or not authorization[:7].lower() == "bearer ":
             raise self._challenge(None)
         token = authorization[7:].strip()
@@ -138,8 +136,6 @@ class Guard:
         return await self._validated(token)
 
     async def _validated(self, token: str) -> frozenset[Action]:
-        if self._authority is None:
-            return EVERYTHING
         try:
             key_id = str(jwt.get_unverified_header(token).get("kid", ""))
             key, issuers = await self._authority.key(key_id)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from systems.dicom_service.imaging.errors import CannotTranscode, ImagingError, NoPixelData, NoSuchFrame
-from systems.dicom_service.imaging.frames import stored_frames, transcoded_frames
+from systems.dicom_service.imaging.late import stored_frames, transcoded_frames
 from systems.dicom_service.imaging.layout import native_frames
 from systems.dicom_service.security.roles import Action
 from systems.dicom_service.services.context import Context

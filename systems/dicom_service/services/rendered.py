@@ -4,7 +4,7 @@ import asyncio
 import re
 
 from systems.dicom_service.imaging.errors import ImagingError
-from systems.dicom_service.imaging.rendering import render
+from systems.dicom_service.imaging.late import render
 from systems.dicom_service.security.roles import Action
 from systems.dicom_service.services.context import Context
 from systems.dicom_service.services.frames import check_positive, frame_list, problem

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 
 from systems.dicom_service.imaging.errors import CannotTranscode
-from systems.dicom_service.imaging.transcoding import transcode
+from systems.dicom_service.imaging.late import transcode
 from systems.dicom_service.security.roles import Action
 from systems.dicom_service.services.context import Context
 from systems.dicom_service.services.resources import resource

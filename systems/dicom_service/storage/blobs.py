@@ -46,9 +46,10 @@ class Incoming:
         return map_file(self.path)
 
     def make_durable(self) -> None:
-        """Bring the bytes to disk and close the file."""
-        os.fdatasync(self._file.fileno())
-        self._file.close()
+        """Bring the bytes to disk and close the file; once is enough."""
+        if not self._file.closed:
+            os.fdatasync(self._file.fileno())
+            self._file.close()
 
     def discard(self) -> None:
         """Remove the file."""
