@@ -34,7 +34,7 @@ def character_set_for(dataset: Dataset, asked: str) -> str:
     """A Specific Character Set that can hold every text of `dataset`: the requester's own if possible, else a wider one."""
     text = "".join(_texts(dataset))
     for candidate in (asked, _LATIN_1):
-        if candidate in python_encoding and _holds(python_encoding[candidate], text):
+        if candidate and candidate in python_encoding and _holds(python_encoding[candidate], text):
             return candidate
     return _UTF_8
 
