@@ -52,7 +52,7 @@ def ct_image(uid: str | None = None, *, pixels: int = 8192, study: str = "1.2.3"
     image.SOPInstanceUID = uid or generate_uid()
     image.StudyInstanceUID, image.SeriesInstanceUID = study, series
     image.PatientID, image.PatientName, image.Modality = "P1", "Made^Up", "CT"
-    image.Rows, image.Columns, image.BitsAllocated = pixels // 256, 128, 16
+    image.Rows, image.Columns, image.BitsAllocated = min(pixels // 256, 65535), 128, 16
     image.add_new(0x7FE00010, "OW", bytes(range(256)) * (pixels // 256))
     return image
 
