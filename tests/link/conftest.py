@@ -180,7 +180,9 @@ class Running:
 
     def tls(self, route: str = "web") -> ssl.SSLSocket:
         context = ssl.create_default_context(cafile=str(self.ca))
-        return context.wrap_socket(self.connect(route), server_hostname="127.0.0.1")
+        return context.wrap_socket(
+            self.connect(route), server_hostname="127.0.0.1", suppress_ragged_eofs=False
+        )
 
     def exchange(self, request: bytes, route: str = "web") -> bytes:
         """Send one request with `Connection: close` in it and return all that comes back."""
@@ -189,11 +191,24 @@ class Running:
             return receive_all(sock)
 
 
+def assert_reset(sock: socket.socket) -> None:
+    """The peer has reset the connection. TLS libraries report this as an end of file, so the kernel is asked."""
+    closed = bytes([7])
+    eventually(
+        lambda: sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == closed,
+        within=5,
+        because="a reset",
+        every=0.01,
+    )
+    with pytest.raises((ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)):
+        sock.recv(1)
+
+
 def receive_all(sock: socket.socket) -> bytes:
-    data = b""
+    pieces = []
     while piece := sock.recv(65_536):
-        data += piece
-    return data
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def receive_exactly(sock: socket.socket, count: int) -> bytes:
