@@ -97,8 +97,11 @@ class Check:
             verdict = "ok    " if result.exit_code == 0 else f"FAILED (exit code {result.exit_code})"
             say(f"{verdict} {result.name} {result.seconds:.1f} s  {result.note}".rstrip())
         seconds = time.monotonic() - self.began
-        steps = f", {len(self.failed)} of {len(self.results)} steps failed" if self.failed else ""
-        say(f"===== {self.counts.describe()}{steps} in {seconds:.1f}s =====")
+        steps = (
+            f"{len(self.failed)} of {len(self.results)} steps failed" if self.failed else "all steps passed"
+        )
+        counted = f"{self.counts.describe()}, " if any(result.note for result in self.results) else ""
+        say(f"===== {counted}{steps} in {seconds:.1f}s =====")
         return 1 if self.failed else 0
 
 
