@@ -15,7 +15,7 @@ from fixtures.traceability import (
     not_applicable,
     worst,
 )
-from fixtures.traceability.coverage import Outcome, RecordResult, Target, judge, testable_and_tested
+from fixtures.traceability.coverage import Outcome, RecordResult, Target, coverage_of, judge
 from fixtures.traceability.inventory import named_in_sources
 from fixtures.traceability.verdicts import exit_code
 
@@ -69,7 +69,7 @@ def test_record_without_tests_is_a_hole_not_run_or_not_testable(catalogue: Catal
     assert by_id["CLAIM-PUSH-08"].verdict is Verdict.NOT_APPLICABLE
     assert "hosted service" in by_id["CLAIM-PUSH-08"].reason
     assert len(judgement.holes) == 120
-    assert testable_and_tested(judgement, frozenset()) == (120, 0)
+    assert coverage_of(judgement, frozenset()) == (120, 0)
 
 
 def test_record_takes_the_worst_verdict_and_its_reason(catalogue: Catalogue) -> None:
