@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sqlite3
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -81,12 +82,10 @@ class Application:
         )
         self._health = Health(self._context)
         await send({"type": "lifespan.startup.complete"})
-        warm_up = asyncio.create_task(asyncio.to_thread(late.load))
-        try:
-            await receive()
-            await warm_up
-        finally:
-            data.close()
+        # A daemon: an end right after the start does not wait for imports.
+        threading.Thread(target=late.load, name="warm-up", daemon=True).start()
+        await receive()
+        data.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:

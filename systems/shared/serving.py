@@ -100,7 +100,8 @@ def _serve_here(config: uvicorn.Config, listener: socket.socket, parent: int | N
 
     async def run() -> None:
         if parent is not None:
-            asyncio.get_running_loop().add_reader(parent, server.end)
+            # Like the parent's, a worker's end is then a crash: whoever starts the program again must not wait for it.
+            asyncio.get_running_loop().add_reader(parent, os._exit, UNAVAILABLE)
         await server.serve(sockets=[listener])
 
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
@@ -168,6 +169,8 @@ class _Supervisor:
 
     def _end(self, *_: object) -> None:
         self._ending = True
+        # Workers have it too: only when all have closed it are new connections refused.
+        self._listener.close()
         for pid in self._pids:
             os.kill(pid, signal.SIGTERM)
 

@@ -188,8 +188,8 @@ def part10(made: Dataset, syntax: str = ExplicitVRLittleEndian) -> bytes:
     """Return the file of a data set whose pixel data already suits the transfer syntax."""
     made.file_meta = FileMetaDataset()
     made.file_meta.TransferSyntaxUID = UID(syntax)
-    made.file_meta.MediaStorageSOPClassUID = made.get("SOPClassUID", "1.2.3") or "1.2.3"
-    made.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4"
+    made.file_meta.MediaStorageSOPClassUID = UID(made.get("SOPClassUID", "1.2.3") or "1.2.3")
+    made.file_meta.MediaStorageSOPInstanceUID = UID("1.2.3.4")
     out = BytesIO()
     made.save_as(out, enforce_file_format=True)
     return out.getvalue()

@@ -119,15 +119,19 @@ def test_bad_study_date_fails_v1_and_warns_v2(service: Service) -> None:
     refused = service.store(sent, version="v1")
     assert (refused.status, failures(refused)) == (409, [43264])
     assert reasons(refused) == [
-        "DICOM100: (0008,0020) - Dicom element 'StudyDate' failed validation for VR 'DA': "
-        "Value cannot be parsed as a valid date."
+        (
+            "DICOM100: (0008,0020) - Dicom element 'StudyDate' failed validation for VR 'DA': "
+            "Value cannot be parsed as a valid date."
+        )
     ]
 
     warned = service.store(sent)
     assert (warned.status, warnings(warned)) == (202, [1])
     assert reasons(warned) == [
-        'DICOM100: (0008,0020) - Content "NotAValidStudyDate" does not validate VR DA: '
-        "one of the date values does not match the pattern YYYYMMDD"
+        (
+            'DICOM100: (0008,0020) - Content "NotAValidStudyDate" does not validate VR DA: '
+            "one of the date values does not match the pattern YYYYMMDD"
+        )
     ]
     assert "00080020" not in service.get(path_of(made) + "/metadata").json()[0]
     assert service.get(path_of(made), ORIGINAL).body == sent
@@ -186,8 +190,10 @@ def test_nested_violation_names_the_nested_tag(service: Service) -> None:
     made = dataset(RequestAttributesSequence=[item], StudyDate="20200102")
 
     assert reasons(service.store(part10(made))) == [
-        'DICOM100: (0008,0020) - Content "bad" does not validate VR DA: '
-        "one of the date values does not match the pattern YYYYMMDD"
+        (
+            'DICOM100: (0008,0020) - Content "bad" does not validate VR DA: '
+            "one of the date values does not match the pattern YYYYMMDD"
+        )
     ]
 
 

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from systems.shared.serving import StartError
 T = TypeVar("T")
 IN_MEMORY = ":memory:"
 _INLINE_READ = 1 << 18
+_LOCK_PATIENCE = 2.0
 
 
 class DataFolder:
@@ -42,15 +44,27 @@ class DataFolder:
             raise StartError(
                 f"the data folder {self.path} cannot be written: {error.strerror}; choose another --data"
             ) from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StartError(f"the data folder {self.path} is in use by another running service") from error
+        self._take_lock()
         try:
             schema.create(self.path / "index.sqlite")
             self.repaired = repair(self.path)
         except (schema.IndexUnusable, OSError, sqlite3.Error) as error:
             raise StartError(f"the data folder {self.path} cannot be used: {error}") from error
+
+    def _take_lock(self) -> None:
+        """Wait a moment for a service that is just ending; raises `StartError` when it goes on running."""
+        deadline = time.monotonic() + _LOCK_PATIENCE
+        while True:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise StartError(
+                        f"the data folder {self.path} is in use by another running service"
+                    ) from error
+                time.sleep(0.05)
+            else:
+                return
 
     def close(self) -> None:
         """Release the folder; one made for this run is removed."""

@@ -72,12 +72,17 @@ async def send_answer(answer: Answer, request: Request | None, send: Send, extra
             gone.cancel()
 
 
+def _header_value(text: str) -> bytes:
+    """Return a header value; what a damaged file smuggles in, a null in its Transfer Syntax UID say, becomes blanks."""
+    return "".join(letter if letter.isprintable() else " " for letter in text).encode("latin-1", "replace")
+
+
 async def _start(
     send: Send, status: int, content_type: str, length: int | None, headers: Headers, extra: Headers
 ) -> None:
-    lines = [(name.encode(), value.encode("latin-1", "replace")) for name, value in (*headers, *extra)]
+    lines = [(name.encode(), _header_value(value)) for name, value in (*headers, *extra)]
     if content_type:
-        lines.append((b"content-type", content_type.encode("latin-1")))
+        lines.append((b"content-type", _header_value(content_type)))
     if length is not None:
         lines.append((b"content-length", str(length).encode()))
     await send({"type": "http.response.start", "status": status, "headers": lines})
