@@ -13,6 +13,8 @@ Headers = Sequence[tuple[str, str]]
 # role check. 401 and 403 are never among them.
 ACCEPTED = frozenset({200, 201, 202, 204, 400, 404, 409})
 
+JSON: Headers = (("Accept", "application/dicom+json"),)
+
 PERMISSIONS: Mapping[str, frozenset[str]] = {
     "norole": frozenset(),
     "reader": frozenset({"read"}),
@@ -66,7 +68,7 @@ def _read_calls(world: World, study: Study) -> list[Call]:
     at_study = f"/studies/{uids.study_instance_uid}"
     at_series = f"{at_study}/series/{uids.series_instance_uid}"
     at_instance = f"{at_series}/instances/{uids.sop_instance_uid}"
-    json = (("Accept", "application/dicom+json"),)
+    json = JSON
     objects = (("Accept", 'multipart/related; type="application/dicom"; transfer-syntax=*'),)
     frames = (("Accept", 'multipart/related; type="application/octet-stream"; transfer-syntax=*'),)
     return [
@@ -161,6 +163,12 @@ def forged_tokens(world: World) -> dict[str, Headers]:
 def _changed(payload: str) -> str:
     swapped = "A" if payload[8] != "A" else "B"
     return payload[:8] + swapped + payload[9:]
+
+
+def offered_by(world: World, call: Call) -> bool:
+    """Whether the service routes this call at all: what routing decides (404, 405, 415) comes before the token (AUTH-027)."""
+    answer = world.anonymous.request(call.method, call.path, headers=call.headers, body=call.body)
+    return answer.status not in (404, 405, 415)
 
 
 def studies_path(world: World) -> str:

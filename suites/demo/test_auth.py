@@ -9,7 +9,15 @@ import pytest
 from fixtures.traceability import needs, requirement
 from fixtures.waiting import eventually
 from fixtures.world import World
-from suites.demo.api_matrix import ACCEPTED, calls, data_action_allowed, forged_tokens, studies_path
+from suites.demo.api_matrix import (
+    ACCEPTED,
+    JSON,
+    calls,
+    data_action_allowed,
+    forged_tokens,
+    offered_by,
+    studies_path,
+)
 
 pytestmark = pytest.mark.demo
 
@@ -29,7 +37,7 @@ def test_client_credentials_give_a_token_the_service_accepts(world: World, form:
     assert int(document["expires_in"]) > 0
     token = str(document["access_token"])
     assert str(_claims(token)["aud"]).rstrip("/") == world.deployment.cloud.audience.rstrip("/")
-    assert world.with_token(token).request("GET", studies_path(world)).status in (200, 204)
+    assert world.with_token(token).request("GET", studies_path(world), headers=JSON).status in (200, 204)
 
 
 @requirement("CLAIM-AUTH-01")
@@ -39,7 +47,7 @@ def test_azure_identity_gets_a_token_the_service_accepts(world: World) -> None:
     CLAIM-AUTH-01.
     """
     token = world.fresh_token("owner")
-    assert world.with_token(token).request("GET", studies_path(world)).status in (200, 204)
+    assert world.with_token(token).request("GET", studies_path(world), headers=JSON).status in (200, 204)
 
 
 @requirement("CLAIM-AUTH-01")
@@ -67,7 +75,7 @@ def test_no_interface_answers_without_a_valid_token(world: World) -> None:
     world.store_in_cloud([study])
     matrix = calls(world, study)
     feed = world.feed_mark()
-    offered = [call for call in matrix if world.offers(call.method, call.path)]
+    offered = [call for call in matrix if offered_by(world, call)]
     missing = sorted({call.name for call in matrix} - {call.name for call in offered})
     assert {call.name for call in offered} >= {
         "store",
@@ -132,7 +140,7 @@ def test_each_role_may_do_what_it_is_for(world: World, application: str) -> None
     feed = world.feed_mark()
     allowed_stores = 0
     for call in calls(world, study, store=stored_by_role):
-        if not world.offers(call.method, call.path):
+        if not offered_by(world, call):
             continue
         answer = world.with_token(world.fresh_token(application)).request(
             call.method, call.path, headers=call.headers, body=call.body
@@ -160,7 +168,11 @@ def test_removed_role_takes_effect(world: World) -> None:
     """
 
     def status() -> int:
-        return world.with_token(world.fresh_token("reader")).request("GET", studies_path(world)).status
+        return (
+            world.with_token(world.fresh_token("reader"))
+            .request("GET", studies_path(world), headers=JSON)
+            .status
+        )
 
     assert status() in (200, 204)
     with world.role_removed("reader"):
