@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from systems.link.faults import PASS, Direction, Fault
 from systems.link.sockets import close_with_reset, hung_up, readable, writable
 
-_CHUNK = 65_536
+_CHUNK = 262_144
 _LINGER_SECONDS = 5.0
 # A limited link sends in slices of this many seconds' worth.
 _SLICE_SECONDS = 0.05

@@ -5,9 +5,9 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from systems.link.alter import flip_bit
+from systems.link.answers import own_answer
 from systems.link.journal import Journal, new_entry
 from systems.link.messages import (
     Framing,
@@ -15,7 +15,6 @@ from systems.link.messages import (
     MessageError,
     Piece,
     framed,
-    made_head,
     read_body,
     read_head,
     request_framing,
@@ -23,7 +22,7 @@ from systems.link.messages import (
 )
 from systems.link.rules import Action, RuleBook
 from systems.link.spool import Spool
-from systems.link.stored import scanner_for, store_success
+from systems.link.stored import scanner_for
 from systems.link.streams import Stream, Target
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -109,23 +108,9 @@ class Exchange:
                 self._scanner.finish()
 
     async def _respond(self, action: Action) -> bool:
-        fields, body, status = list(action.headers), action.body, action.status
-        if action.kind == "pretend_stored":
-            instances = self._scanner.instances if self._scanner else []
-            status, body = (
-                (200, store_success(self._head, instances, self._sides.scheme)) if instances else (204, b"")
-            )
-            fields = [(b"Content-Type", b"application/dicom+json")] if body else []
-        named = {name.lower() for name, _ in fields}
-        if status in {204, 304}:
-            body = b""
-        elif not named & {b"content-length", b"transfer-encoding"}:
-            fields.append((b"Content-Length", b"%d" % len(body)))
-        if self._head.closes:
-            fields.append((b"Connection", b"close"))
-        head = made_head(f"HTTP/1.1 {status} {_reason(status)}".encode("ascii"), fields)
-        body = b"" if self._head.method == "HEAD" else body
-        self._entry.status, self._entry.response_bytes = status, len(body)
+        instances = self._scanner.instances if self._scanner else []
+        head, body = own_answer(self._head, action, instances, self._sides.scheme)
+        self._entry.status, self._entry.response_bytes = head.status, len(body)
         self._record("answered")
         self._client.write(head.raw + body)
         await self._client.drain()
@@ -324,10 +309,3 @@ async def _copy(source: Stream, sink: Stream) -> None:
 async def _forever() -> None:
     """Wait for the end of the connection, which cancels the exchange."""
     await asyncio.get_running_loop().create_future()
-
-
-def _reason(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Unassigned"

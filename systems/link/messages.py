@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 HEAD_LIMIT = 262_144
-_PIECE = 65_536
+_PIECE = 262_144
 
 
 class MessageError(Exception):
