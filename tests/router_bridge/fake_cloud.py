@@ -60,7 +60,9 @@ class FakeCloud:
             return wanted.upper() in self._modalities(instance)
         value = str(instance.get(name, ""))
         if fuzzy and name.endswith("Name"):
-            return any(part.casefold().startswith(wanted.casefold()) for part in value.replace("=", "^").split("^"))
+            return any(
+                part.casefold().startswith(wanted.casefold()) for part in value.replace("=", "^").split("^")
+            )
         if name.endswith("Date") and "-" in wanted:
             first, _, last = wanted.partition("-")
             return bool(value) and first <= value <= (last or "99999999")

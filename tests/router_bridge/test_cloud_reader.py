@@ -39,9 +39,9 @@ class Tokens:
 
 @asynccontextmanager
 async def reading(answer: Answer, tokens: Tokens | None = None) -> AsyncIterator[HttpCloudReader]:
-    runner = web.ServerRunner(web.Server(answer))  # type: ignore[arg-type]
+    runner = web.ServerRunner(web.Server(answer), shutdown_timeout=0.1)  # type: ignore[arg-type]
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=0.1)
+    site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
     reader = HttpCloudReader(f"http://127.0.0.1:{port}/", tokens or Tokens(), read_timeout=0.5)
@@ -88,7 +88,10 @@ def test_a_search_is_sent_as_written() -> None:
         ("limit", "200"),
         ("offset", "400"),
     ]
-    assert (request.headers["Accept"], request.headers["Authorization"]) == ("application/dicom+json", "Bearer token0")
+    assert (request.headers["Accept"], request.headers["Authorization"]) == (
+        "application/dicom+json",
+        "Bearer token0",
+    )
 
 
 def test_no_content_is_an_empty_page() -> None:

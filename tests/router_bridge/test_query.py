@@ -1,6 +1,8 @@
 """C-FIND from QIDO-RS: what is asked, what is checked here, what is answered, and how failures end."""
 
 import asyncio
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -46,7 +48,11 @@ def find(cloud: FakeCloud, asked: FindRequest, **settings: Any) -> tuple[list[Da
         final = responses.pop()
         assert not final.status.is_pending
         assert final.identifier is None
-        return [r.identifier or Dataset() for r in responses], [r.status.code for r in responses], final.status
+        return (
+            [r.identifier or Dataset() for r in responses],
+            [r.status.code for r in responses],
+            final.status,
+        )
 
     return run(story())
 
@@ -98,8 +104,6 @@ def test_the_result_is_what_matching_all_of_the_content_would_give(ids: list[str
     found, _, final = find(cloud, request("STUDY", PatientID=key))
 
     pattern = "".join({"*": ".*", "?": "."}.get(c, c) for c in key)
-    import re
-
     expected = [f"1.2.{n}" for n, one in enumerate(ids) if simple or re.fullmatch(pattern, one)]
     assert (uids(found), final.code) == (sorted(expected), 0)
 
@@ -116,7 +120,9 @@ def test_the_result_is_what_matching_all_of_the_content_would_give(ids: list[str
         ("IMAGE", {}, True, "/instances"),
     ],
 )  # fmt: skip
-def test_levels_select_the_resource(level: str, keys: dict[str, Any], relational: bool, resource: str) -> None:
+def test_levels_select_the_resource(
+    level: str, keys: dict[str, Any], relational: bool, resource: str
+) -> None:
     cloud = FakeCloud(JULE, OTHER)
 
     found, _, final = find(cloud, request(level, relational=relational, **keys))
@@ -130,7 +136,12 @@ def test_levels_select_the_resource(level: str, keys: dict[str, Any], relational
 
 def test_study_keys_below_a_study_are_not_sent_but_checked() -> None:
     cloud = FakeCloud(JULE)
-    keys = {"StudyInstanceUID": "1.2.1", "PatientID": "a", "Modality": "CT", "AccessionNumber": "A1"}
+    keys: dict[str, Any] = {
+        "StudyInstanceUID": "1.2.1",
+        "PatientID": "a",
+        "Modality": "CT",
+        "AccessionNumber": "A1",
+    }
 
     assert len(find(cloud, request("SERIES", **keys))[0]) == 1
     assert cloud.searches == [("/studies/1.2.1/series", {"Modality": "CT"})]
@@ -175,7 +186,11 @@ def test_patients_are_grouped() -> None:
 
 def test_answers_carry_what_was_asked_and_who_to_ask_for_more() -> None:
     asked = request(
-        "STUDY", PatientName="JULE", PatientSex="", NumberOfStudyRelatedSeries="", NumberOfStudyRelatedInstances=""
+        "STUDY",
+        PatientName="JULE",
+        PatientSex="",
+        NumberOfStudyRelatedSeries="",
+        NumberOfStudyRelatedInstances="",
     )
 
     (found,), _, _ = find(FakeCloud(JULE), asked)
@@ -225,8 +240,10 @@ def test_all_pages_are_followed_and_repeated_matches_are_given_once() -> None:
     cloud = FakeCloud(*many)
     plain = cloud.search
 
-    async def shifting(*args: Any, limit: int, offset: int) -> list[dict[str, Any]]:
-        return await plain(*args, limit=limit, offset=max(0, offset - 3))
+    async def shifting(
+        resource: str, params: Sequence[tuple[str, str]], *, limit: int, offset: int
+    ) -> list[dict[str, Any]]:
+        return await plain(resource, params, limit=limit, offset=max(0, offset - 3))
 
     cloud.search = shifting  # type: ignore[method-assign]
 

@@ -17,12 +17,30 @@ from systems.router.bridge.retrieve import RetrieveBridge, RetrieveSettings
 from systems.router.bridge.search import SearchLimits
 from systems.router.bridge.transfer import TransferLimits
 from systems.router.dimse.pool import AssociationPool, Destination
-from systems.router.dimse.service import BaseHandler, MoveRequest, Peer, RetrieveResponse, StoreRequest, SubOperations
+from systems.router.dimse.service import (
+    BaseHandler,
+    MoveRequest,
+    Peer,
+    RetrieveResponse,
+    StoreRequest,
+    SubOperations,
+)
 from systems.router.dimse.settings import ProposedContext
 from systems.router.dimse.status import Status
 from systems.router.dimse.uids import PATIENT_ROOT_MOVE, STUDY_ROOT_MOVE
 from tests.router_bridge.fake_cloud import FakeCloud
-from tests.router_dimse.support import CT, QUICK, Recorder, connect, ct_image, data_set, part10, run, serving, tool
+from tests.router_dimse.support import (
+    CT,
+    QUICK,
+    Recorder,
+    connect,
+    ct_image,
+    data_set,
+    part10,
+    run,
+    serving,
+    tool,
+)
 
 QUICKLY = TransferLimits(first_delay=0.01)
 SETTINGS = RetrieveSettings(search=SearchLimits(answer=1, attempts=2), transfer=QUICKLY)
@@ -71,7 +89,9 @@ def outcome(responses: list[RetrieveResponse]) -> tuple[int, SubOperations | Non
     return responses[-1].status.code, responses[-1].counters
 
 
-def move(cloud: FakeCloud, recorder: Recorder, asked: MoveRequest | None = None, **more: Any) -> list[RetrieveResponse]:
+def move(
+    cloud: FakeCloud, recorder: Recorder, asked: MoveRequest | None = None, **more: Any
+) -> list[RetrieveResponse]:
     async def story() -> list[RetrieveResponse]:
         async with serving(recorder) as server:
             return await moved(cloud, server.port, asked, **more)
@@ -109,7 +129,9 @@ def test_a_study_arrives_unchanged_on_one_association_with_its_originator() -> N
         ("STUDY", STUDY_ROOT_MOVE, {"StudyInstanceUID": "1.2.77"}, 0),
     ],
 )  # fmt: skip
-def test_levels_and_lists_select_the_instances(level: str, root: str, keys: dict[str, Any], expected: int) -> None:
+def test_levels_and_lists_select_the_instances(
+    level: str, root: str, keys: dict[str, Any], expected: int
+) -> None:
     recorder = Recorder()
 
     responses = move(cloud_of(5), recorder, move_request(level, root, **keys))
@@ -173,7 +195,9 @@ BAD: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("damage", BAD.values(), ids=BAD.keys())
-def test_a_file_that_is_not_what_was_asked_for_is_a_failed_sub_operation(damage: Callable[[bytes], bytes]) -> None:
+def test_a_file_that_is_not_what_was_asked_for_is_a_failed_sub_operation(
+    damage: Callable[[bytes], bytes],
+) -> None:
     cloud, recorder = cloud_of(3), Recorder()
     cloud.files["1.2.3.2"] = damage(cloud.files["1.2.3.2"])
 
@@ -255,7 +279,8 @@ def test_a_list_that_cannot_be_had_fails_the_move(error: CloudError, code: int) 
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(CloudUnreachable("gone"), 0xA702), (CloudUnauthorised("x"), 0x0124), (CloudRefused(503), 0xA702)]
+    ("error", "code"),
+    [(CloudUnreachable("gone"), 0xA702), (CloudUnauthorised("x"), 0x0124), (CloudRefused(503), 0xA702)],
 )
 def test_a_cloud_lost_in_between_ends_the_move_and_lists_the_rest(error: CloudError, code: int) -> None:
     cloud = cloud_of(40)
@@ -274,7 +299,7 @@ def test_pending_responses_balance_and_come_by_number_and_by_time() -> None:
 
     cloud, release = cloud_of(4), 3
 
-    def during(_: MoveRequest, response: RetrieveResponse) -> None:
+    def during(*_: object) -> None:
         nonlocal release
         release -= 1
         if not release and cloud.gate is not None:
@@ -330,7 +355,9 @@ class Bridge(BaseHandler):
     """The bridge as a listener has it."""
 
     def __init__(self, cloud: FakeCloud, destination: Destination | None = None) -> None:
-        bridge = RetrieveBridge(cloud, AssociationPool(), lambda ae: destination if ae == "STORESCP" else None)
+        bridge = RetrieveBridge(
+            cloud, AssociationPool(), lambda ae: destination if ae == "STORESCP" else None
+        )
         self.find = QueryBridge(cloud, QuerySettings("ROUTER")).find  # type: ignore[method-assign]
         self.move = bridge.move  # type: ignore[method-assign]
         self.get = bridge.get  # type: ignore[method-assign]
@@ -384,7 +411,15 @@ def test_find_over_the_wire_keeps_umlauts() -> None:
             root = "1.2.840.10008.5.1.4.1.2.2.1"
             association = await connect(server, ProposedContext(root), ProposedContext(CT))
             keys = Dataset()
-            keys.SpecificCharacterSet, keys.QueryRetrieveLevel, keys.PatientName = "ISO_IR 100", "STUDY", "MÜL*"
-            return [str(match.PatientName) async for _, match in association.c_find(root, keys) if match is not None]
+            keys.SpecificCharacterSet, keys.QueryRetrieveLevel, keys.PatientName = (
+                "ISO_IR 100",
+                "STUDY",
+                "MÜL*",
+            )
+            return [
+                str(match.PatientName)
+                async for _, match in association.c_find(root, keys)
+                if match is not None
+            ]
 
     assert run(story()) == ["Müller^Jürgen"]

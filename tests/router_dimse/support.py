@@ -1,7 +1,7 @@
 """A recording handler, a server for the length of a test, and synthetic objects."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from io import BytesIO
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import uvloop
 from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import generate_uid
+from pydicom.uid import UID, generate_uid
 
 from systems.router.dimse.client import Association
 from systems.router.dimse.errors import AssociationAborted
@@ -46,7 +46,15 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     return uvloop.run(bounded())
 
 
-def ct_image(uid: str | None = None, *, pixels: int = 8192, study: str = "1.2.3", series: str = "1.2.3.4") -> Dataset:
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop go on until the condition holds; `run` bounds it."""
+    while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
+        await asyncio.sleep(0.001)
+
+
+def ct_image(
+    uid: str | None = None, *, pixels: int = 8192, study: str = "1.2.3", series: str = "1.2.3.4"
+) -> Dataset:
     image = Dataset()
     image.SOPClassUID = CT
     image.SOPInstanceUID = uid or generate_uid()
@@ -59,7 +67,7 @@ def ct_image(uid: str | None = None, *, pixels: int = 8192, study: str = "1.2.3"
 
 def part10(image: Dataset, transfer_syntax: str = EXPLICIT_VR_LE) -> bytes:
     image.file_meta = FileMetaDataset()
-    image.file_meta.TransferSyntaxUID = transfer_syntax
+    image.file_meta.TransferSyntaxUID = UID(transfer_syntax)
     buffer = BytesIO()
     dcmwrite(buffer, image, enforce_file_format=True)
     return buffer.getvalue()

@@ -94,7 +94,16 @@ def test_getscu_receives_on_its_own_association(tmp_path: Path) -> None:
     async def story() -> Giving:
         giving = Giving()
         async with serving(giving) as server:
-            options = ("-v", "-S", "-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID=1.2.3", "-od", tmp_path)
+            options = (
+                "-v",
+                "-S",
+                "-k",
+                "QueryRetrieveLevel=STUDY",
+                "-k",
+                "StudyInstanceUID=1.2.3",
+                "-od",
+                tmp_path,
+            )
             await tool("getscu", *options, "+B", "-aec", "ROUTER", "127.0.0.1", str(server.port))
         return giving
 
@@ -137,7 +146,9 @@ def test_client_stores_to_storescp_only_on_the_context_of_the_encoding(tmp_path:
             association = await associated(port, ProposedContext(VERIFICATION), *contexts)
             assert (await association.c_echo()).is_success
             for uid in uids:
-                status = await association.c_store(CT, uid, EXPLICIT_VR_LE, data_set(ct_image(uid, pixels=50_000 * 2)))
+                status = await association.c_store(
+                    CT, uid, EXPLICIT_VR_LE, data_set(ct_image(uid, pixels=50_000 * 2))
+                )
                 assert status == OK
             with pytest.raises(ContextNotAccepted, match=r"1\.2\.840\.10008\.1\.2\.4\.90"):
                 await association.c_store(CT, uids[0], "1.2.840.10008.1.2.4.90", b"")
@@ -148,5 +159,3 @@ def test_client_stores_to_storescp_only_on_the_context_of_the_encoding(tmp_path:
 
     run(story())
     assert sorted(dcmread(file).SOPInstanceUID for file in tmp_path.iterdir()) == sorted(uids)
-
-

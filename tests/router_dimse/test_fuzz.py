@@ -9,7 +9,7 @@ from systems.router.dimse import associate, pdu
 from systems.router.dimse import command as commands
 from systems.router.dimse.associate import AssociateItems, ContextItem
 from systems.router.dimse.uids import EXPLICIT_VR_LE, STUDY_ROOT_FIND, VERIFICATION
-from tests.router_dimse.support import CT, Recorder, connect, run, serving
+from tests.router_dimse.support import CT, Recorder, connect, run, serving, until
 
 CONTEXTS = [
     ContextItem(1, VERIFICATION, (EXPLICIT_VR_LE,)),
@@ -32,20 +32,21 @@ GOOD = (
     + message(5, commands.query_request(commands.C_FIND_RQ, 3, STUDY_ROOT_FIND), b"\x08\0\x52\0CS\6\0STUDY ")
 )
 
-damage = st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), min_size=1, max_size=4)
-streams = st.one_of(
-    st.binary(max_size=300),
-    st.binary(max_size=300).map(lambda tail: OPENING + tail),
-    damage.map(lambda changes: _damaged(changes)),
-    st.integers(0, len(GOOD)).map(lambda end: GOOD[:end]),
-)
-
 
 def _damaged(changes: list[tuple[int, int]]) -> bytes:
     stream = bytearray(GOOD)
     for position, value in changes:
         stream[position] = value
     return bytes(stream)
+
+
+damage = st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), min_size=1, max_size=4)
+streams = st.one_of(
+    st.binary(max_size=300),
+    st.binary(max_size=300).map(lambda tail: OPENING + tail),
+    damage.map(_damaged),
+    st.integers(0, len(GOOD)).map(lambda end: GOOD[:end]),
+)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -66,8 +67,7 @@ def test_damaged_streams_end_and_the_listener_lives_on(batch: list[bytes]) -> No
         async with serving(Recorder(), association_timeout=2, idle_timeout=2) as server:
             async with asyncio.timeout(10):
                 await asyncio.gather(*(one(server.port, stream) for stream in batch))
-            while server.associations:
-                await asyncio.sleep(0)
+            await until(lambda: not server.associations)
             association = await connect(server)
             assert (await association.c_echo()).is_success
             await association.release()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
+from pydicom.uid import UID
 from pynetdicom import AE, StoragePresentationContexts, evt
 from pynetdicom.presentation import QueryRetrievePresentationContexts
 
@@ -24,6 +25,7 @@ from systems.router.dimse.errors import (
 )
 from systems.router.dimse.pool import AssociationPool, Destination
 from systems.router.dimse.settings import ClientTimeouts, ProposedContext
+from systems.router.dimse.status import Status
 from systems.router.dimse.uids import EXPLICIT_VR_LE, STUDY_ROOT_FIND, STUDY_ROOT_MOVE, VERIFICATION
 from tests.router_dimse.support import CT, MR, QUICK, Recorder, connect, ct_image, data_set, run, serving
 
@@ -44,7 +46,9 @@ def scp(handlers: list[tuple[Any, ...]], **settings: Any) -> Iterator[int]:
 
 async def to(port: int, *contexts: ProposedContext, **more: Any) -> Association:
     return await Association.connect(
-        "127.0.0.1", port, **{"calling_ae": "US", "called_ae": "PEER", "contexts": contexts, "timeouts": QUICK, **more}
+        "127.0.0.1",
+        port,
+        **{"calling_ae": "US", "called_ae": "PEER", "contexts": contexts, "timeouts": QUICK, **more},
     )
 
 
@@ -54,7 +58,11 @@ def test_store_find_and_move_to_a_pynetdicom_peer() -> None:
     def on_store(event: Any) -> int:
         request = event.request
         received.append(
-            (event.dataset.SOPInstanceUID, request.MoveOriginatorApplicationEntityTitle, request.MoveOriginatorMessageID)
+            (
+                event.dataset.SOPInstanceUID,
+                request.MoveOriginatorApplicationEntityTitle,
+                request.MoveOriginatorMessageID,
+            )
         )
         return 0xB007
 
@@ -73,7 +81,9 @@ def test_store_find_and_move_to_a_pynetdicom_peer() -> None:
             ProposedContext(STUDY_ROOT_MOVE),
         )
         raw = data_set(ct_image("1.2.9", pixels=102_400))
-        status = await association.c_store(CT, "1.2.9", EXPLICIT_VR_LE, raw, move_originator=("WORKSTATION", 5))
+        status = await association.c_store(
+            CT, "1.2.9", EXPLICIT_VR_LE, raw, move_originator=("WORKSTATION", 5)
+        )
         assert status.is_warning
         keys = Dataset()
         keys.PatientID = "P"
@@ -94,7 +104,7 @@ def test_store_find_and_move_to_a_pynetdicom_peer() -> None:
 def test_pynetdicom_scu_is_served() -> None:
     image = ct_image("1.2.9")
     image.file_meta = FileMetaDataset()
-    image.file_meta.TransferSyntaxUID = EXPLICIT_VR_LE
+    image.file_meta.TransferSyntaxUID = UID(EXPLICIT_VR_LE)
 
     def scu(port: int) -> tuple[int, int, list[int]]:
         entity = AE("SCU")
@@ -120,7 +130,10 @@ def test_pynetdicom_scu_is_served() -> None:
 
 
 def test_rejections_are_told_with_result_source_and_reason() -> None:
-    with scp([], require_called_aet=True) as port, pytest.raises(AssociationRejected, match="called AE title") as seen:
+    with (
+        scp([], require_called_aet=True) as port,
+        pytest.raises(AssociationRejected, match="called AE title") as seen,
+    ):
         run(to(port, ProposedContext(VERIFICATION), called_ae="WRONG"))
     assert (seen.value.result, seen.value.source, seen.value.reason) == (1, 1, 7)
 
@@ -131,9 +144,9 @@ def test_nobody_there_is_refused() -> None:
 
 
 Answer = Callable[[asyncio.StreamWriter], None]
-NO_STATUS = commands.response(
-    commands.decode(commands.store_request(1, CT, "1.2.9")), commands.Status(0)
-).replace(b"\0\0\0\x09\2\0\0\0\0\0", b"")
+NO_STATUS = commands.response(commands.decode(commands.store_request(1, CT, "1.2.9")), Status(0)).replace(
+    b"\0\0\0\x09\2\0\0\0\0\0", b""
+)
 
 
 async def scripted(answer: Answer | None) -> asyncio.Server:
@@ -241,7 +254,8 @@ def test_waiting_callers_take_turns_on_one_association() -> None:
         async with serving(recorder) as server:
             association = await connect(server)
             work = (
-                association.c_store(CT, f"1.2.{n}", EXPLICIT_VR_LE, data_set(ct_image(f"1.2.{n}"))) for n in range(20)
+                association.c_store(CT, f"1.2.{n}", EXPLICIT_VR_LE, data_set(ct_image(f"1.2.{n}")))
+                for n in range(20)
             )
             assert all(status.is_success for status in await asyncio.gather(*work))
         return recorder

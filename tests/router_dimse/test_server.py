@@ -25,7 +25,7 @@ from systems.router.dimse.uids import (
     STUDY_ROOT_MOVE,
     VERIFICATION,
 )
-from tests.router_dimse.support import CT, MR, Recorder, connect, ct_image, data_set, run, serving
+from tests.router_dimse.support import CT, MR, Recorder, connect, ct_image, data_set, run, serving, until
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,11 @@ def test_wrong_titles_are_rejected(settings: dict[str, Any], expected: tuple[int
 
 def test_allowed_and_unchecked_titles_are_accepted() -> None:
     async def story() -> None:
-        relaxed = {"ae_title": "OTHER", "check_called_ae": False, "allowed_calling_aes": frozenset({"TESTER"})}
+        relaxed = {
+            "ae_title": "OTHER",
+            "check_called_ae": False,
+            "allowed_calling_aes": frozenset({"TESTER"}),
+        }
         async with serving(Recorder(), **relaxed) as server:
             association = await connect(server)
             assert (await association.c_echo()).is_success
@@ -64,8 +68,7 @@ def test_association_above_the_limit_is_rejected_for_now_until_one_ends() -> Non
                 await connect(server)
             assert (rejected.value.result, rejected.value.source, rejected.value.reason) == (2, 3, 2)
             await first.release()
-            while server.associations:
-                await asyncio.sleep(0)
+            await until(lambda: not server.associations)
             assert (await (await connect(server)).c_echo()).is_success
 
     run(story())
@@ -83,7 +86,9 @@ def test_contexts_are_answered_one_by_one() -> None:
     )
 
     async def story() -> tuple[tuple[AcceptedContext, ...], list[int]]:
-        async with serving(Recorder(), query_classes=frozenset({STUDY_ROOT_FIND, PATIENT_ROOT_FIND})) as server:
+        async with serving(
+            Recorder(), query_classes=frozenset({STUDY_ROOT_FIND, PATIENT_ROOT_FIND})
+        ) as server:
             association = await connect(server, *proposed)
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
             writer.write(_request(proposed))
@@ -122,7 +127,11 @@ def test_an_object_is_handed_on_byte_for_byte() -> None:
     recorder = run(story())
     assert recorder.stored == {"1.2.9": raw, "1.2.10": raw}
     first, second = recorder.requests
-    assert (first.sop_class_uid, first.transfer_syntax_uid, first.peer.calling_ae) == (CT, EXPLICIT_VR_LE, "TESTER")
+    assert (first.sop_class_uid, first.transfer_syntax_uid, first.peer.calling_ae) == (
+        CT,
+        EXPLICIT_VR_LE,
+        "TESTER",
+    )
     assert (first.move_originator_ae, first.move_originator_message_id) == ("", None)
     assert (second.move_originator_ae, second.move_originator_message_id) == ("WORKSTATION", 7)
 
@@ -167,23 +176,22 @@ def test_a_failing_handler_still_gives_exactly_one_final_response(caplog: pytest
 def test_a_peer_that_leaves_in_mid_object_leaves_nothing_behind() -> None:
     raw = data_set(ct_image("1.2.9", pixels=3_000_000))
 
-    class Leaving(Exception):
+    class LeavingError(Exception):
         pass
 
     async def half() -> AsyncIterator[bytes]:
         yield raw[: len(raw) // 2]
         yield raw[len(raw) // 2 : -2]
-        raise Leaving
+        raise LeavingError
 
     async def story() -> Recorder:
         recorder = Recorder()
         async with serving(recorder) as server:
             association = await connect(server)
-            with pytest.raises(Leaving):
+            with pytest.raises(LeavingError):
                 await association.c_store(CT, "1.2.9", EXPLICIT_VR_LE, half())
             assert not association.alive
-            while server.associations:
-                await asyncio.sleep(0)
+            await until(lambda: not server.associations)
         return recorder
 
     recorder = run(story())
@@ -194,7 +202,9 @@ def test_cancel_reaches_a_running_query() -> None:
     async def story() -> None:
         recorder = Recorder(matches=1_000_000)
         async with serving(recorder) as server:
-            association = await connect(server, ProposedContext(STUDY_ROOT_FIND), ProposedContext(VERIFICATION))
+            association = await connect(
+                server, ProposedContext(STUDY_ROOT_FIND), ProposedContext(VERIFICATION)
+            )
             keys = Dataset()
             keys.QueryRetrieveLevel = "STUDY"
             async with aclosing(cast("Any", association.c_find(STUDY_ROOT_FIND, keys))) as responses:
@@ -216,8 +226,7 @@ def test_a_lost_requester_is_told_to_the_handler() -> None:
             with pytest.raises(NoAnswer):  # noqa: PT012 - the abort is what makes the iteration fail
                 async for _ in association.c_find(STUDY_ROOT_FIND, Dataset()):
                     association.abort()
-            while server.associations:
-                await asyncio.sleep(0)
+            await until(lambda: not server.associations)
             assert recorder.queries[0].requester_gone
 
     run(story())
@@ -254,8 +263,7 @@ def test_stop_refuses_new_associations_and_lets_the_running_operation_finish() -
             sending = asyncio.ensure_future(busy.c_store(CT, "1.2.9", EXPLICIT_VR_LE, raw))
             await recorder.entered.wait()
             stopping = asyncio.ensure_future(server.stop(20))
-            while idle.alive:
-                await asyncio.sleep(0)
+            await until(lambda: not idle.alive)
             with pytest.raises(AssociationRefused):
                 await Association.connect(
                     "127.0.0.1", port, calling_ae="A", called_ae="ROUTER", contexts=[ProposedContext(CT)]
@@ -293,8 +301,7 @@ def test_silent_connections_are_ended_by_the_timers() -> None:
             assert (await reader.read()) == pdu.abort(pdu.BY_SERVICE_USER)
             writer.close()
             association = await connect(server)
-            while association.alive:
-                await asyncio.sleep(0.01)
+            await until(lambda: not association.alive)
 
     run(story())
 
@@ -314,7 +321,10 @@ def _request(contexts: tuple[ProposedContext, ...]) -> bytes:
     [
         (b"GET / HTTP/1.1\r\n\r\n", pdu.UNRECOGNISED_PDU),
         (pdu.framed(2, bytes(80)), pdu.UNEXPECTED_PDU),
-        (b"".join(map(bytes, pdu.value(99, 1, commands.echo_request(1, VERIFICATION), 1000))), pdu.INVALID_PARAMETER),
+        (
+            b"".join(map(bytes, pdu.value(99, 1, commands.echo_request(1, VERIFICATION), 1000))),
+            pdu.INVALID_PARAMETER,
+        ),
         (b"".join(map(bytes, pdu.value(1, 0, b"data", 1000))), pdu.UNEXPECTED_PDU),
         (b"".join(map(bytes, pdu.value(1, 1, b"no command set", 1000))), pdu.INVALID_PARAMETER),
     ],

@@ -48,6 +48,7 @@ class CloudReader(Protocol):
 
         Raises:
             CloudError: never an empty list in its place.
+
         """
         ...
 
@@ -56,5 +57,6 @@ class CloudReader(Protocol):
 
         Raises:
             CloudError: also in the middle, when the body ends early.
+
         """
         ...

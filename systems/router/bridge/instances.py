@@ -26,6 +26,7 @@ def searches(identifier: Dataset, sop_class_uid: str, *, relational: bool) -> li
 
     Raises:
         BadIdentifier: when a unique key of the level, or without relational retrieval of a level above, is missing.
+
     """
     level = keys.level_of(identifier, sop_class_uid)
     if level == "PATIENT":
@@ -77,6 +78,7 @@ async def resolve(
     Raises:
         BadIdentifier: see `searches`.
         CloudError, TooManyMatches, Cancelled: see `search.all_matches`.
+
     """
     level = keys.level_of(identifier, sop_class_uid)
     patients = frozenset(_patient_ids(identifier)) if level == "PATIENT" else frozenset()

@@ -16,6 +16,7 @@ def to_dataset(json: object) -> Dataset:
 
     Raises:
         CloudGarbled: when it is not the DICOM JSON model.
+
     """
     if not isinstance(json, dict):
         message = "a match is not a JSON object"

@@ -94,6 +94,7 @@ def level_of(identifier: Dataset, sop_class_uid: str) -> str:
 
     Raises:
         BadIdentifier: when it is missing or not one of the information model.
+
     """
     level = str(identifier.get("QueryRetrieveLevel", "")).strip().upper()
     levels = ["PATIENT"] if sop_class_uid in PATIENT_ROOT_CLASSES else []
@@ -109,6 +110,7 @@ def uids(identifier: Dataset, tag: int) -> list[str]:
 
     Raises:
         BadIdentifier: when a value is no UID.
+
     """
     element = identifier.get(tag)
     if element is None or is_universal(element):
@@ -125,6 +127,7 @@ def resources(level: str, identifier: Dataset, *, relational: bool) -> tuple[lis
 
     Raises:
         BadIdentifier: when a parent UID is missing and the query may not be relational.
+
     """
     if level in {"PATIENT", "STUDY"}:
         return ["/studies"], frozenset()
@@ -163,6 +166,7 @@ def plan(identifier: Dataset, sop_class_uid: str, *, relational: bool) -> Plan:
 
     Raises:
         BadIdentifier: when it cannot be answered.
+
     """
     level = level_of(identifier, sop_class_uid)
     paths, in_path = resources(level, identifier, relational=relational)

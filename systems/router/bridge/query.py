@@ -49,10 +49,6 @@ def _never(_: str) -> bool:
     return False
 
 
-def _default_bound(_: str) -> float:
-    return 7.5
-
-
 @dataclass(frozen=True, slots=True)
 class QuerySettings:
     """How queries are answered.
@@ -64,8 +60,12 @@ class QuerySettings:
 
     retrieve_ae: str
     lenient: Callable[[str], bool] = _never
-    bound: Callable[[str], float] = _default_bound
+    bound: Callable[[str], float] | None = None
     limits: SearchLimits = field(default_factory=SearchLimits)
+
+    def bound_for(self, calling_ae: str) -> float:
+        """Seconds within which a calling AE title must hear something; the bound of one page without a rule."""
+        return self.bound(calling_ae) if self.bound is not None else self.limits.answer
 
 
 def failure_status(error: CloudError) -> Status:
@@ -96,7 +96,7 @@ class QueryBridge:
         try:
             plan = keys.plan(request.identifier, request.sop_class_uid, relational=relational)
             status = Status(PENDING_WITH_WARNING if plan.unsupported else PENDING)
-            bound = self._settings.bound(request.peer.calling_ae)
+            bound = self._settings.bound_for(request.peer.calling_ae)
             async with _closing(_within(bound, self._answers(plan, request))) as found:
                 async for match in found:
                     if request.cancelled.is_set():

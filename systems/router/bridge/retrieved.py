@@ -49,6 +49,7 @@ async def fetch(cloud: CloudReader, reference: InstanceReference) -> RetrievedIn
         CloudError: when it cannot be fetched.
         NotAsRequested: when it is not what was asked for.
         OSError: when the temporary file cannot be written.
+
     """
     chunks = cloud.retrieve_instance(
         reference.study_instance_uid, reference.series_instance_uid, reference.sop_instance_uid
@@ -83,6 +84,7 @@ def check(part10: bytes, reference: InstanceReference) -> RetrievedInstance:
 
     Raises:
         NotAsRequested: when it is torn, not DICOM, or another instance.
+
     """
     try:
         meta = read_file_meta(bytes(part10[:65536]))

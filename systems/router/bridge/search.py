@@ -36,6 +36,7 @@ async def interruptible(work: Awaitable[T], cancelled: asyncio.Event) -> T:
 
     Raises:
         Cancelled: when that came first; `work` is cancelled then.
+
     """
     task = asyncio.ensure_future(work)
     stop = asyncio.ensure_future(cancelled.wait())
@@ -58,6 +59,7 @@ async def page(
     Raises:
         CloudError: when there is no page.
         Cancelled: when the requester no longer wants it.
+
     """
     try:
         async with asyncio.timeout(limits.answer):
@@ -93,6 +95,7 @@ async def all_matches(
         TooManyMatches: above the ceiling.
         CloudError: when a page cannot be had.
         Cancelled: when the requester no longer wants it.
+
     """
     offset = 0
     while True:

@@ -32,6 +32,7 @@ class Sender(Protocol):
             ContextNotAccepted: when the receiver does not take it as it is stored.
             NoAnswer: when the outcome is unknown.
             DestinationLost: when there is no receiver any more.
+
         """
         ...
 

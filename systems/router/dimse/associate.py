@@ -98,6 +98,7 @@ def decode(body: bytes) -> AssociateItems:
 
     Raises:
         ProtocolError: when an item is torn or a fixed part is missing.
+
     """
     if len(body) < _FIXED.size:
         raise _torn()

@@ -64,6 +64,7 @@ class Association:
             AssociationRejected: when the peer rejects the association.
             AssociationTimedOut: when the peer does not answer in time.
             AssociationAborted: when the peer aborts instead of answering.
+
         """
         if not 0 < len(contexts) <= MOST_CONTEXTS:
             message = (
@@ -103,6 +104,7 @@ class Association:
 
         Raises:
             ContextNotAccepted: when there is none.
+
         """
         for context in self.accepted:
             if context.abstract_syntax == sop_class_uid and transfer_syntax_uid in {
@@ -122,6 +124,7 @@ class Association:
         Raises:
             ContextNotAccepted: when the peer does not offer Verification.
             NoAnswer: when no usable response came.
+
         """
         context = self.context_for(VERIFICATION)
         async with self._turn:
@@ -156,6 +159,7 @@ class Association:
         Raises:
             ContextNotAccepted: when the peer does not take this SOP class in this transfer syntax.
             NoAnswer: when no usable response came; the peer may hold the object or not.
+
         """
         context = self.context_for(sop_class_uid, transfer_syntax_uid)
         async with self._turn:
@@ -188,6 +192,7 @@ class Association:
             ContextNotAccepted: when the peer does not offer this SOP class.
             IdentifierError: when an identifier cannot be encoded or decoded.
             NoAnswer: when the responses end without a final one; the association is aborted then.
+
         """
         async with self._query(commands.C_FIND_RQ, sop_class_uid, identifier) as running:
             while (response := await running.next()) is not None:

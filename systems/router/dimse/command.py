@@ -56,6 +56,7 @@ class Command:
 
         Raises:
             ProtocolError: when Command Field or Command Data Set Type is missing or malformed.
+
         """
         self._elements = elements
         field = self._number(_FIELD)
@@ -143,6 +144,7 @@ def decode(data: bytes | bytearray) -> Command:
 
     Raises:
         ProtocolError: for anything that is not a well-formed group 0000.
+
     """
     elements: dict[int, bytes] = {}
     position, end = 0, len(data)

@@ -200,6 +200,7 @@ class Connection(asyncio.Protocol):
 
         Raises:
             ProtocolError: when the peer's maximum leaves no room for a value.
+
         """
         largest = min(peer_max_pdu or DEFAULT_MAX_PDU, 8 * DEFAULT_MAX_PDU)
         self._fragment_size = pdu.fragment_size(largest)
@@ -226,6 +227,7 @@ class Connection(asyncio.Protocol):
 
         Raises:
             DimseError: when the association has ended.
+
         """
         if self.failure is not None:
             raise self.failure
@@ -237,6 +239,7 @@ class Connection(asyncio.Protocol):
 
         Raises:
             AssociationAborted: when it does not, or the association has ended.
+
         """
         if self.failure is not None:
             raise self.failure

@@ -34,6 +34,7 @@ class Exchange:
         Raises:
             IdentifierError: when the identifier cannot be encoded.
             DimseError: when the association has ended.
+
         """
         data = None if identifier is None else identifiers.encode(identifier, self.context.transfer_syntax)
         await self._send(status, data, counters)
@@ -45,6 +46,7 @@ class Exchange:
 
         Raises:
             DimseError: when the association has ended.
+
         """
         if self.answered:
             return

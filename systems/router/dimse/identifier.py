@@ -22,11 +22,14 @@ def decode(data: bytes, transfer_syntax_uid: str) -> Dataset:
 
     Raises:
         IdentifierError: when pydicom cannot read it.
+
     """
     try:
         # Validation would only warn, quoting the value, and values are patient data.
         with config.disable_value_validation():
-            identifier = read_dataset(BytesIO(data), transfer_syntax_uid == IMPLICIT_VR_LE, is_little_endian=True)
+            identifier = read_dataset(
+                BytesIO(data), transfer_syntax_uid == IMPLICIT_VR_LE, is_little_endian=True
+            )
             for _ in identifier.iterall():
                 pass
             identifier.decode()
@@ -41,6 +44,7 @@ def encode(identifier: Dataset, transfer_syntax_uid: str) -> bytes:
 
     Raises:
         IdentifierError: when a value does not fit its VR or character set.
+
     """
     buffer = DicomBytesIO()
     buffer.is_little_endian = True

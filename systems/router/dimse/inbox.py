@@ -44,6 +44,7 @@ class Mailbox(Generic[T]):
 
         Raises:
             DimseError: the one the mailbox was failed with.
+
         """
         while not self._items:
             if self.failure is not None:
@@ -113,6 +114,7 @@ class IncomingData:
 
         Raises:
             ProtocolError: when it has more than `limit` bytes.
+
         """
         parts, size = [], 0
         async for fragment in self:

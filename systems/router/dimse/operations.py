@@ -76,23 +76,28 @@ class Operations:
 
         Raises:
             DimseError: when the association ends under it.
+
         """
         exchange = Exchange(
             self._connection, message, self._contexts[message.context_id], self._write_timeout
         )
         self.running, self._receiving = True, message
         try:
+            await self._attempt(exchange)
+            # A handler that failed or came to no final status has not answered yet.
+            code = CANNOT_UNDERSTAND if message.command.field == commands.C_STORE_RQ else _UNABLE_TO_PROCESS
+            await exchange.finish(Status(code, "internal error of the router"))
+        finally:
+            self.running, self._receiving = False, None
+
+    async def _attempt(self, exchange: Exchange) -> None:
+        try:
             await self._carry_out(exchange)
-        except Exception as error:  # whatever a handler raises, the peer gets an answer
+        except Exception as error:
+            # Whatever a handler raises, the peer gets an answer; the end of the association is for the caller.
             if self._connection.failure is not None and isinstance(error, DimseError):
                 raise
             _LOG.error("association %d: the handler failed: %s", self._peer.association_id, where(error))
-        finally:
-            self.running = False
-        # A handler that failed or came to no final status has not answered yet.
-        code = CANNOT_UNDERSTAND if message.command.field == commands.C_STORE_RQ else _UNABLE_TO_PROCESS
-        await exchange.finish(Status(code, "internal error of the router"))
-        self._receiving = None
 
     async def _carry_out(self, exchange: Exchange) -> None:
         field, abstract_syntax = exchange.message.command.field, exchange.context.abstract_syntax

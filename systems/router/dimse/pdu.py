@@ -165,6 +165,7 @@ def fragment_size(max_pdu: int) -> int:
 
     Raises:
         ProtocolError: when the peer's maximum leaves no room.
+
     """
     if max_pdu < _SMALLEST_PDU:
         message = f"the peer takes PDUs of {max_pdu} bytes only, too few for any value"

@@ -63,6 +63,7 @@ class Queries:
 
         Raises:
             DimseError: when the association ends under it.
+
         """
         data = exchange.message.data
         if data is None:

@@ -21,6 +21,7 @@ async def next_response(mailbox: Mailbox[Message], within: float) -> Message:
 
     Raises:
         NoAnswer: when the association ends or nothing comes for `within` seconds.
+
     """
     waiting = mailbox.take()
     if waiting is not None:
@@ -41,6 +42,7 @@ def status_of(response: Command) -> Status:
 
     Raises:
         NoAnswer: when it has none; an empty status is never a success (ROUTER-087).
+
     """
     status = response.status
     if status is None:
@@ -60,6 +62,7 @@ async def send_request(
 
     Raises:
         NoAnswer: when the association ends before all is sent. An error of the iterable itself passes through.
+
     """
     try:
         if data is None or isinstance(data, bytes | memoryview):
@@ -88,6 +91,7 @@ async def send_store(
 
     Raises:
         NoAnswer: when no usable response came; the peer may hold the object or not.
+
     """
     mailbox = connection.responses(message_id)
     request = commands.store_request(message_id, sop_class_uid, sop_instance_uid, move_originator)
@@ -125,6 +129,7 @@ class RunningQuery:
 
         Raises:
             NoAnswer: when the association ends before all is sent.
+
         """
         await send_request(self._connection, self._context.context_id, request, identifier, self._within)
         self._open = True
@@ -135,6 +140,7 @@ class RunningQuery:
         Raises:
             NoAnswer: when none comes in time or it has no status.
             IdentifierError: when its identifier cannot be read.
+
         """
         if not self._open:
             return None
@@ -159,6 +165,7 @@ class RunningQuery:
 
         Raises:
             NoAnswer: when the final response does not come.
+
         """
         if not self._open or self._connection.failure is not None:
             return

@@ -47,6 +47,7 @@ class DimseServer:
 
         Raises:
             OSError: when the address cannot be had.
+
         """
         if self._server is not None:
             return
