@@ -14,9 +14,9 @@ import orjson
 import pydicom
 import uvicorn
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, evt
-from pynetdicom.presentation import AllStoragePresentationContexts, build_context
+from pynetdicom.presentation import build_context
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -40,7 +40,7 @@ def make_dataset(uid: str | None = None, study: str | None = None, **attributes:
     ds.PatientName = "Do^Not^Log"
     ds.PatientID = "SECRET-ID-7"
     ds.StudyInstanceUID = study or generate_uid()
-    ds.SeriesInstanceUID = ds.StudyInstanceUID[:60] + ".1"
+    ds.SeriesInstanceUID = UID(ds.StudyInstanceUID[:60] + ".1")
     ds.Rows = ds.Columns = 32
     ds.BitsAllocated = ds.BitsStored = 16
     ds.HighBit = 15
@@ -102,7 +102,7 @@ class FakeCloud:
         self.reads: list[str] = []
         self.script: list[Script] = []
         self.always: Script | None = None
-        self.secret = "right"
+        self.secret = "right"  # noqa: S105 - of a test
         self.token_requests: list[dict[str, str]] = []
         self.valid_tokens: set[str] = set()
         self.token_life = 3600
@@ -218,8 +218,9 @@ class FakePacs:
         self.always: int | None = None
         self.abort_on: str | None = None
         self._ae = AE(ae_title)
-        self._ae.supported_contexts = AllStoragePresentationContexts
-        self._ae.add_supported_context("1.2.840.10008.1.1")
+        # Only what the tests send: pynetdicom copies this list for every association.
+        for abstract_syntax in (CT, "1.2.840.10008.1.1"):
+            self._ae.add_supported_context(abstract_syntax)
         self._ae.add_supported_context(STUDY_FIND)
         self.port = 0
         self.start()

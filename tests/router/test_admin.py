@@ -1,6 +1,7 @@
 """The admin interface: routes, authentication, start and stop of paths, connection tests."""
 
 import json
+from itertools import pairwise
 
 from fixtures.waiting import eventually
 from systems.router.store.audit import line_hash
@@ -9,17 +10,17 @@ from tests.router.fakes import FakeCloud, FakePacs, make_dataset, send
 
 
 def test_everything_but_health_and_description_needs_the_token(router: RouterProcess) -> None:
-    description = router.ask("GET", "/openapi.json", token="wrong").json()
+    description = router.ask("GET", "/openapi.json", token="wrong").json()  # noqa: S106
     anonymous = {"/health/live", "/health/ready", "/openapi.json"}
 
     for path, operations in description["paths"].items():
         for method in operations:
-            answer = router.ask(method.upper(), path.replace("{", "").replace("}", ""), token="wrong")
+            answer = router.ask(method.upper(), path.replace("{", "").replace("}", ""), token="wrong")  # noqa: S106
             assert (answer.status_code == 401) == (path not in anonymous), (method, path)
     assert len(description["paths"]) >= 15
 
 
-def test_stopping_a_path_closes_its_listener_and_no_other(router: RouterProcess, pacs: FakePacs) -> None:
+def test_stopping_a_path_closes_its_listener_and_no_other(router: RouterProcess) -> None:
     before = router.intake
     assert router.ask("POST", "/paths/modality-intake/stop").json()["state"] == "stopped"
     assert send(router.intake, [make_dataset()]) == [None]
@@ -79,7 +80,7 @@ def test_connection_tests_name_each_peer_and_show_no_token(
     assert not any(token in answer.text for token in cloud.valid_tokens)
 
     pacs.stop()
-    cloud.secret = "changed"
+    cloud.secret = "changed"  # noqa: S105
     verdicts = {item["name"]: item for item in router.ask("POST", "/connection-tests").json()}
     assert not verdicts["oauth"]["passed"]
     assert "invalid_client" in verdicts["oauth"]["detail"]
@@ -90,7 +91,7 @@ def test_connection_tests_name_each_peer_and_show_no_token(
 def test_wrong_secret_holds_the_queue_and_a_corrected_file_lets_it_go(
     make_router: MakeRouter, cloud: FakeCloud
 ) -> None:
-    cloud.secret = "rotated"
+    cloud.secret = "rotated"  # noqa: S105
     router = make_router()
     send(router.intake, [make_dataset()])
     eventually(
@@ -126,7 +127,7 @@ def test_audit_is_chained_and_resumable(router: RouterProcess, cloud: FakeCloud,
 
     lines = [json.loads(line) for line in router.ask("GET", "/audit").text.splitlines()]
     assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
-    for before, after in zip(lines, lines[1:], strict=False):
+    for before, after in pairwise(lines):
         assert after["previous"] == before["hash"]
         assert line_hash(after) == after["hash"]
     delivered = {line["destination"] for line in lines if line["event"] == "delivered"}

@@ -1,6 +1,7 @@
 """The store-and-forward path with real loopback peers."""
 
 import json
+import random
 
 import pytest
 
@@ -77,7 +78,7 @@ def test_same_uid_with_other_content_is_refused_kept_apart_and_alarmed(
     assert len(cloud.posts) == 1
 
 
-def test_same_content_written_differently_is_a_duplicate(router: RouterProcess, cloud: FakeCloud) -> None:
+def test_same_content_written_differently_is_a_duplicate(router: RouterProcess) -> None:
     ds = make_dataset()
     assert send(router.intake, [ds]) == [0]
     eventually(lambda: router.destination("cloud")["delivered"], within=10, because="delivery")
@@ -254,7 +255,7 @@ def test_no_patient_data_in_log_status_or_audit(router: RouterProcess, cloud: Fa
         assert not any(secret in text for text in texts), secret
 
 
-def test_full_spool_answers_a700_and_intake_resumes(make_router: MakeRouter, cloud: FakeCloud) -> None:
+def test_full_spool_answers_a700_and_intake_resumes(make_router: MakeRouter) -> None:
     router = make_router(spool="hard_limit_bytes = 4000")
     for name in ("cloud", "ORTHANC"):
         router.ask("POST", f"/queues/{name}/pause")
@@ -264,3 +265,53 @@ def test_full_spool_answers_a700_and_intake_resumes(make_router: MakeRouter, clo
     for name in ("cloud", "ORTHANC"):
         router.ask("POST", f"/queues/{name}/resume")
     eventually(lambda: send(router.intake, [make_dataset()]) == [0], within=10, because="room", every=0.2)
+
+
+@pytest.mark.parametrize("pixel_bytes", [2048, 300_000, 9 << 20])
+def test_large_objects_stream_through_files_unchanged(
+    make_router: MakeRouter, cloud: FakeCloud, pacs: FakePacs, pixel_bytes: int
+) -> None:
+    router = make_router(spool="memory_object_bytes = 1000")
+    ds, other = (make_dataset(PixelData=random.Random(n).randbytes(pixel_bytes)) for n in (1, 2))  # noqa: S311
+
+    assert send(router.intake, [ds]) == [0]
+    assert send(router.bridge, [other], called="QIETOAZURE") == [0]
+
+    eventually(lambda: len(cloud.stored) == 2 and pacs.stored, within=20, because="the copies")
+    for sent in (ds, other):
+        assert digest(cloud.stored[sent.SOPInstanceUID]) == digest(part10(sent))
+    assert part10(ds).endswith(pacs.stored[ds.SOPInstanceUID])
+    eventually(lambda: router.status()["spool"]["bytes"] == 0, within=5, because="an empty spool")
+    assert not list((router.data / "spool").glob("*/*.dcm"))
+
+
+def test_object_above_the_clouds_limit_goes_to_the_pacs_only(
+    make_router: MakeRouter, cloud: FakeCloud, pacs: FakePacs
+) -> None:
+    table = f'base_url = "{cloud.url}"\nmax_request_bytes = 3000'
+    router = make_router(cloud=table)
+    small, large = make_dataset(), make_dataset(PixelData=bytes(4000))
+
+    assert send(router.intake, [large, small]) == [0, 0]
+
+    eventually(
+        lambda: len(pacs.stored) == 2 and small.SOPInstanceUID in cloud.stored, within=10, because="delivery"
+    )
+    (letter,) = router.ask("GET", "/dead-letters").json()
+    assert (letter["sop_instance_uid"], letter["status"]) == (large.SOPInstanceUID, "too large")
+    assert cloud.posts == [[small.SOPInstanceUID]]
+
+
+def test_rules_choose_destinations_and_what_matches_none_is_held(
+    make_router: MakeRouter, cloud: FakeCloud, pacs: FakePacs
+) -> None:
+    rule = '[[rules]]\nname = "CT only"\nmodalities = ["CT"]\ndestinations = ["cloud"]\n'
+    router = make_router(**{"+rules": rule})
+
+    assert send(router.intake, [make_dataset(), make_dataset(Modality="MR")]) == [0, 0]
+
+    eventually(lambda: cloud.stored, within=10, because="the CT")
+    status = router.status()
+    assert status["held"] == 1
+    assert any("no routing rule" in alarm for alarm in status["alarms"])
+    assert pacs.stored == {}

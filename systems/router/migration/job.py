@@ -100,7 +100,10 @@ class MigrationJob:
 
     async def _list(self, study: PacsStudy) -> None:
         for instance_id in await self._pacs.instance_ids(study):
-            await self._ledger.instance(self._job, study, instance_id, sop_instance_uid="", outcome="planned")
+            uid = await self._pacs.sop_instance_uid(instance_id)
+            await self._ledger.instance(
+                self._job, study, instance_id, sop_instance_uid=uid, outcome="planned"
+            )
 
     async def _prove(self, study: PacsStudy) -> list[str]:
         """Copy and verify until the PACS's content of the study stands still; the ids then proven."""

@@ -1,6 +1,7 @@
 """The PACS as the migration job sees it, through Orthanc's REST interface."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -40,11 +41,12 @@ class OrthancRest:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             settings = self._settings
-            auth = None
+            headers = {}
             if settings.username and settings.password:
-                auth = aiohttp.BasicAuth(settings.username, settings.password.read())
+                pair = f"{settings.username}:{settings.password.read()}".encode()
+                headers["Authorization"] = "Basic " + base64.b64encode(pair).decode()
             self._session = aiohttp.ClientSession(
-                auth=auth,
+                headers=headers,
                 connector=aiohttp.TCPConnector(ssl=trust(settings.ca_file)),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60),
             )
@@ -88,6 +90,11 @@ class OrthancRest:
             series = await self._json("GET", f"/series/{series_id}")
             ids += series["Instances"] if series else []
         return sorted(ids)
+
+    async def sop_instance_uid(self, instance_id: str) -> str:
+        """The SOP Instance UID behind the PACS's id; empty when it is gone."""
+        found = await self._json("GET", f"/instances/{instance_id}")
+        return str(found["MainDicomTags"].get("SOPInstanceUID", "")) if found else ""
 
     async def checksum(self, instance_id: str) -> str:
         """The PACS's own checksum of a file: it changes when the instance is overwritten. Empty when it is gone."""
