@@ -225,20 +225,13 @@ def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path) -> None:
         ]
         for thread in threads:
             thread.start()
-        wanted = len(acknowledged) + 15 + round_number
-        eventually(
-            lambda wanted=wanted: len(acknowledged) >= wanted,
-            within=30,
-            because="stores should be acknowledged",
-        )
+        _wait_for_acknowledged(acknowledged, len(acknowledged) + 15 + round_number)
         os.kill(service.process.pid, signal.SIGKILL)
         done.set()
         service.process.wait()
         for thread in threads:
             thread.join()
-        eventually(
-            lambda port=service.port: _closed(port), within=10, because="workers should end with their parent"
-        )
+        _wait_for_end(service)
     service = start(tmp_path / "data", tmp_path / "log")
     for path, sent in acknowledged.items():
         assert service.get(path, ORIGINAL).body == sent, path

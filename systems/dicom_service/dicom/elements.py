@@ -177,6 +177,10 @@ def _looks_explicit(data: Buffer, position: int) -> bool:
     return len(vr) == 2 and 0x40 < vr[0] < 0x5B and 0x40 < vr[1] < 0x5B
 
 
+_new: Callable[[type[Element], tuple[int, str, int, int, None]], Element] = tuple.__new__
+"""Makes an element without the detour of its constructor."""
+
+
 class _Cut(Exception):  # noqa: N818 - a signal inside this module
     """The bytes end inside an element."""
 
@@ -200,9 +204,20 @@ class _Reader:
     def top_level(self, position: int) -> list[Element]:
         """Return the elements from `position` to the end of the bytes or to where they are cut."""
         elements: list[Element] = []
-        end = self.end
+        # Nearly all elements have a short header; calls and attribute look-ups for each would double the time.
+        end, data, explicit, header, short = self.end, self.data, self.explicit, self._explicit, _SHORT_VRS
         try:
             while position + 8 <= end:
+                if explicit:
+                    group, number, code, length = header(data, position)
+                    vr = short.get(code)
+                    if vr is not None and group != 0x7FE0:
+                        stop = position + 8 + length
+                        if stop > end:
+                            raise _Cut  # noqa: TRY301 - a call for each element would cost more
+                        elements.append(_new(Element, (group << 16 | number, vr, position + 8, stop, None)))
+                        position = stop
+                        continue
                 element, after = self._element(position, end, self.explicit, 0)
                 if element.tag == _ITEM_END:
                     break

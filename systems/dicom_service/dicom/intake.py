@@ -71,6 +71,7 @@ class _Examination:
         self._reasons: dict[int, str] = {}
         self._fatal: dict[int, str] = {}
         self._multiple = False
+        self._known: dict[int, list[str] | None] = {}
 
     def run(self, size: int) -> Examined:
         self._check_required()
@@ -107,6 +108,11 @@ class _Examination:
 
     def _values(self, tag: int) -> list[str] | None:
         """Return the values of an element as text, [] for an empty one, None for an absent one."""
+        if tag not in self._known:
+            self._known[tag] = self._read_values(tag)
+        return self._known[tag]
+
+    def _read_values(self, tag: int) -> list[str] | None:
         element = self._data_set.by_tag.get(tag)
         if element is None:
             return None

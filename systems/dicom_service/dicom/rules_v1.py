@@ -2,8 +2,8 @@
 
 import re
 import unicodedata
+from calendar import monthrange
 from collections.abc import Callable
-from datetime import datetime
 
 from systems.dicom_service.dicom import dictionary
 from systems.dicom_service.dicom.attributes import shown
@@ -68,11 +68,8 @@ def is_date(value: str) -> bool:
     """Return whether the value is a real calendar date in the form yyyyMMdd."""
     if len(value) != 8 or not (value.isascii() and value.isdigit()):
         return False
-    try:
-        datetime.strptime(value, "%Y%m%d")  # noqa: DTZ007 - a date has no zone
-    except ValueError:
-        return False
-    return True
+    year, month, day = int(value[:4]), int(value[4:6]), int(value[6:])
+    return year > 0 and 1 <= month <= 12 and 1 <= day <= monthrange(year, month)[1]
 
 
 _PATTERNS: dict[str, tuple[Callable[[str], bool], str]] = {

@@ -57,6 +57,29 @@ def violations(data_set: DataSet, decoder: Decoder) -> dict[int, str]:
     return found
 
 
+class _Usual(dict[int, tuple[Callable[[bytes], object], int, float]]):
+    """For the tags of one text VR: the expression of a usual value, and least and most values."""
+
+    def __init__(self, vr: str) -> None:
+        super().__init__()
+        self._vr = vr
+        self._match = _USUAL_LISTS[vr].fullmatch
+
+    def __missing__(self, tag: int) -> tuple[Callable[[bytes], object], int, float]:
+        bounds = (
+            None if self._vr in SINGLE_TEXT_VRS or self._vr in _VM_UNCHECKED else dictionary.multiplicity(tag)
+        )
+        low, high = (bounds[0], bounds[1]) if bounds is not None else (0, None)
+        made = self._match, low, float("inf") if high is None else high
+        if len(self) < _REMEMBERED_TAGS:
+            self[tag] = made
+        return made
+
+
+_REMEMBERED_TAGS = 4096
+_USUAL_OF = {vr: _Usual(vr) for vr in _USUAL_LISTS}
+
+
 def _violations(data_set: DataSet, elements: list[Element], decoder: Decoder) -> Iterator[tuple[int, str]]:
     data = data_set.data
     for element in elements:
@@ -65,14 +88,15 @@ def _violations(data_set: DataSet, elements: list[Element], decoder: Decoder) ->
             for item in items:
                 yield from _violations(data_set, item, decoder)
         elif stop > start:
-            usual = _USUAL_LISTS.get(vr)
+            usual = _USUAL_OF.get(vr)
             if usual is None:
                 if vr not in _NUMBER_SIZES or _number_multiplicity_fits(element):
                     continue
                 cause: str | None = _multiplicity_cause(tag, vr, (stop - start) // _NUMBER_SIZES[vr])
             else:
                 value = data[start:stop]
-                if usual.fullmatch(value) and (vr in SINGLE_TEXT_VRS or _multiplicity_fits(tag, value)):
+                matches, low, high = usual[tag]
+                if matches(value) and low <= value.count(b"\\") + 1 <= high:
                     continue
                 cause = _cause(tag, vr, decoder.text(vr, value))
             if cause is not None:
@@ -93,10 +117,6 @@ def _creator(data_set: DataSet, elements: list[Element], tag: int) -> str:
 def _fits(tag: int, count: int) -> bool:
     bounds = dictionary.multiplicity(tag)
     return bounds is None or (count >= bounds[0] and (bounds[1] is None or count <= bounds[1]))
-
-
-def _multiplicity_fits(tag: int, value: bytes) -> bool:
-    return _fits(tag, value.count(b"\\") + 1)
 
 
 def _number_multiplicity_fits(element: Element) -> bool:

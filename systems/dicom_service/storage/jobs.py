@@ -29,27 +29,56 @@ def key_of(attribute: Indexed, value: str) -> str:
     return name_key(value) if attribute.vr == "PN" else text_key(value)
 
 
-def _upsert(table: str, identity: Sequence[str], attributes: Sequence[Indexed]) -> str:
-    columns: list[str] = []
-    for attribute in attributes:
-        columns.append(attribute.column)
-        if attribute.vr in _KEYED:
-            columns.append(f"{attribute.column}_key")
-    names = [*identity, *columns]
-    # An empty value counts as none once there is a value (STOW-056, STOW-124, QIDO-099).
-    updates = ", ".join(f"{name} = COALESCE(NULLIF(excluded.{name}, ''), {name})" for name in columns)
-    return (
-        f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))}) "  # noqa: S608 - own names only
-        f"ON CONFLICT ({', '.join(identity)}) DO UPDATE SET {updates} RETURNING id"
-    )
+@dataclass(frozen=True, slots=True)
+class _Parent:
+    """The statements of a table above the instances: study or series."""
+
+    attributes: tuple[Indexed, ...]
+    find: str
+    insert: str
+    update: str
+
+    @classmethod
+    def of(cls, table: str, identity: Sequence[str], attributes: tuple[Indexed, ...]) -> "_Parent":
+        values = [attribute.column for attribute in attributes]
+        columns = [name for attribute in attributes for name in _columns(attribute)]
+        names = [*identity, *columns]
+        return cls(
+            attributes,
+            f"SELECT id, {', '.join(values)} FROM {table} WHERE {' AND '.join(f'{name} = ?' for name in identity)}",  # noqa: S608
+            f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))}) RETURNING id",  # noqa: S608
+            f"UPDATE {table} SET {', '.join(f'{name} = ?' for name in columns)} WHERE id = ?",  # noqa: S608
+        )
+
+    def find_row(self, connection: sqlite3.Connection, *identity: int | str) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = connection.execute(self.find, identity).fetchone()
+        return row
+
+    def create(
+        self, connection: sqlite3.Connection, identity: Sequence[int | str], values: Sequence[str | None]
+    ) -> int:
+        row = connection.execute(self.insert, [*identity, *_with_keys(self.attributes, values)]).fetchone()
+        return int(row[0])
+
+    def refresh(
+        self, connection: sqlite3.Connection, row: tuple[Any, ...], values: Sequence[str | None]
+    ) -> None:
+        """Take over the values of a newer instance; an empty one counts as none (STOW-056, STOW-124, QIDO-099)."""
+        merged = tuple(new or old for new, old in zip(values, row[1:], strict=True))
+        if merged != row[1:]:
+            connection.execute(self.update, [*_with_keys(self.attributes, merged), row[0]])
 
 
-_UPSERT_STUDY = _upsert("study", ("partition", "study_uid"), STUDY_ATTRIBUTES)
-_UPSERT_SERIES = _upsert("series", ("study", "series_uid"), SERIES_ATTRIBUTES)
+def _columns(attribute: Indexed) -> list[str]:
+    return [attribute.column, f"{attribute.column}_key"] if attribute.vr in _KEYED else [attribute.column]
+
+
+_STUDY = _Parent.of("study", ("partition", "study_uid"), STUDY_ATTRIBUTES)
+_SERIES = _Parent.of("series", ("study", "series_uid"), SERIES_ATTRIBUTES)
 _FIND = """SELECT 1 FROM instance JOIN series ON series.id = instance.series JOIN study ON study.id = series.study
     WHERE study.partition = ? AND study.study_uid = ? AND series.series_uid = ? AND instance.sop_uid = ?"""
 _INSERT = """INSERT INTO instance (study, series, sop_uid, transfer_syntax, segment, object, offset, size, head_stop,
-    tail_start, dropped) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING watermark"""
+    tail_start, dropped) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING watermark"""
 _CHANGE = """INSERT INTO change (timestamp, action, partition, study_uid, series_uid, sop_uid, watermark, current)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 _SUPERSEDE = """UPDATE change SET current = ?
@@ -112,26 +141,30 @@ class KeepInstances:
     def _keep(
         self, connection: sqlite3.Connection, new: NewInstance, place: Location, clock: Clock
     ) -> Outcome:
-        if connection.execute(_FIND, (self.partition, *new.uids)).fetchone() is not None:
-            return Outcome.DUPLICATE
         found, (study_uid, series_uid, sop_uid) = new.examined, new.uids
-        study_row = [self.partition, study_uid, *_with_keys(STUDY_ATTRIBUTES, found.study_values)]
-        study = connection.execute(_UPSERT_STUDY, study_row).fetchone()[0]
-        series_row = [study, series_uid, *_with_keys(SERIES_ATTRIBUTES, found.series_values)]
-        series = connection.execute(_UPSERT_SERIES, series_row).fetchone()[0]
-        dropped = json.dumps(found.dropped) if found.dropped else None
-        place_row = (place.segment, place.object, place.offset, place.size)
-        row = (
-            study,
-            series,
-            sop_uid,
-            found.transfer_syntax_uid,
-            *place_row,
-            found.head_stop,
-            found.tail_start,
-            dropped,
+        study_row = _STUDY.find_row(connection, self.partition, study_uid)
+        study = (
+            study_row[0]
+            if study_row
+            else _STUDY.create(connection, (self.partition, study_uid), found.study_values)
         )
-        watermark = connection.execute(_INSERT, row).fetchone()[0]
+        series_row = _SERIES.find_row(connection, study, series_uid) if study_row else None
+        series = (
+            series_row[0]
+            if series_row
+            else _SERIES.create(connection, (study, series_uid), found.series_values)
+        )
+        dropped = json.dumps(found.dropped) if found.dropped else None
+        where = (place.segment, place.object, place.offset, place.size, found.head_stop, found.tail_start)
+        row = (study, series, sop_uid, found.transfer_syntax_uid, *where, dropped)
+        inserted = connection.execute(_INSERT, row).fetchone()
+        if inserted is None:
+            return Outcome.DUPLICATE
+        if study_row:
+            _STUDY.refresh(connection, study_row, found.study_values)
+        if series_row:
+            _SERIES.refresh(connection, series_row, found.series_values)
+        watermark = inserted[0]
         connection.execute(_SUPERSEDE, (watermark, sop_uid, series_uid, study_uid, self.partition))
         change = (clock.now(), "Create", self.partition, study_uid, series_uid, sop_uid, watermark, watermark)
         connection.execute(_CHANGE, change)

@@ -74,6 +74,8 @@ async def send_answer(answer: Answer, request: Request | None, send: Send, extra
 
 def _header_value(text: str) -> bytes:
     """Return a header value; what a damaged file smuggles in, a null in its Transfer Syntax UID say, becomes blanks."""
+    if text.isprintable():
+        return text.encode("latin-1", "replace")
     return "".join(letter if letter.isprintable() else " " for letter in text).encode("latin-1", "replace")
 
 
