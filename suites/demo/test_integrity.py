@@ -42,7 +42,7 @@ def test_migration_changes_no_pixel(world: World) -> None:
     ]
     world.arrange_all(studies, "pacs")
     migration = world.migrate(select={"oldest": len(studies)}, delete=True)
-    assert migration.state == "completed", migration.describe()
+    assert migration.state == "done", migration.describe()
     assert world.expect("cloud", studies).pixel_digests == world.pixel_digests(studies)
 
 

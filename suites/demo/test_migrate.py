@@ -60,7 +60,7 @@ def test_the_oldest_studies_go_first(world: World) -> None:
 
     migration = world.migrate(select={"oldest": 3}, delete=False)
 
-    assert migration.state == "completed", migration.describe()
+    assert migration.state == "done", migration.describe()
     world.expect("cloud", by_age[:3])
     assert world.cloud_study_uids() == world.uids(by_age[:3])
     assert world.first_creates_since(feed) == [study.study_instance_uid for study in by_age[:3]]
@@ -81,7 +81,7 @@ def test_the_cut_off_date_limits_the_selection(world: World) -> None:
     studies = world.dated_studies(["19850615", "19991231", "20050101"])
     world.arrange_all(studies, "pacs")
     migration = world.migrate(select={"before": "20000101"}, delete=False)
-    assert migration.state == "completed", migration.describe()
+    assert migration.state == "done", migration.describe()
     assert world.cloud_study_uids() == world.uids(studies[:2])
 
 
@@ -137,7 +137,7 @@ def test_interrupted_verification_removes_nothing_and_resumes(world: World) -> N
     world.start("router")
     migration = world.finish_migration(job)
 
-    assert migration.state == "completed", migration.describe()
+    assert migration.state == "done", migration.describe()
     assert not world.held("pacs", [study])
     world.expect("cloud", [study])
     world.expect_created_once([study])
@@ -157,7 +157,7 @@ def test_the_pacs_is_lighter_by_what_was_migrated(world: World) -> None:
 
     migration = world.migrate(select={"oldest": 2}, delete=True)
 
-    assert migration.state == "completed", migration.describe()
+    assert migration.state == "done", migration.describe()
     world.expect("cloud", old)
     world.expect("pacs", [kept])
     world.expect_growth(before, patients=-2, studies=-2, instances=-24)
