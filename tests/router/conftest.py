@@ -12,6 +12,7 @@ import requests
 
 from fixtures.waiting import eventually
 from tests.router.fakes import FakeCloud, FakePacs
+from tests.router.orthanc import Orthanc
 
 ADMIN_TOKEN = "admin-token"  # noqa: S105 - of a test
 REPOSITORY = Path(__file__).parents[2]
@@ -31,9 +32,9 @@ def pacs() -> Iterator[FakePacs]:
     fake.stop()
 
 
-def config_text(folder: Path, cloud_url: str, pacs_port: int, **extra: str) -> str:
-    """A configuration for loopback; `extra` replaces or adds whole tables by name, dots as underscores."""
-    tables = {
+def config_text(folder: Path, cloud_url: str, pacs_port: int, **extra: str | None) -> str:
+    """A configuration for loopback; `extra` replaces, adds or (None) drops tables by name, dots as underscores."""
+    tables: dict[str, str | None] = {
         "router": f'data = "{folder / "data"}"',
         "admin": 'host = "127.0.0.1"\nport = 0\ntoken_env = "TEST_ADMIN_TOKEN"',
         "cloud": f'base_url = "{cloud_url}"\nversion = "v2"\nconnect_seconds = 2\nread_idle_seconds = 5',
@@ -44,13 +45,12 @@ def config_text(folder: Path, cloud_url: str, pacs_port: int, **extra: str) -> s
         "timers": "grace_seconds = 3\ncommunication_seconds = 5",
     }
     tables.update(extra)
-    text = "\n".join(
-        f"[{name.replace('_', '.')}]\n{body}\n" for name, body in tables.items() if not name.startswith("+")
-    )
+    named = {name: body for name, body in tables.items() if body is not None}
+    text = "".join(f"[{name.replace('_', '.')}]\n{body}\n" for name, body in named.items() if name[0] != "+")
     text += f'[[peers]]\nae_title = "ORTHANC"\nhost = "127.0.0.1"\nport = {pacs_port}\nrelational_queries = true\n'
     text += '[[destinations]]\nname = "ORTHANC"\nkind = "dimse"\n'
     text += '[[destinations]]\nname = "cloud"\nkind = "dicomweb"\n'
-    return text + "".join(body for name, body in tables.items() if name.startswith("+"))
+    return text + "".join(body for name, body in named.items() if name[0] == "+")
 
 
 class RouterProcess:
@@ -136,7 +136,9 @@ MakeRouter = Callable[..., RouterProcess]
 def make_router(tmp_path: Path, cloud: FakeCloud, pacs: FakePacs) -> Iterator[MakeRouter]:
     made: list[RouterProcess] = []
 
-    def make(*, cloud_url: str | None = None, pacs_port: int | None = None, **extra: str) -> RouterProcess:
+    def make(
+        *, cloud_url: str | None = None, pacs_port: int | None = None, **extra: str | None
+    ) -> RouterProcess:
         folder = tmp_path / f"router-{len(made)}"
         folder.mkdir()
         router = RouterProcess(
@@ -155,3 +157,12 @@ def make_router(tmp_path: Path, cloud: FakeCloud, pacs: FakePacs) -> Iterator[Ma
 @pytest.fixture
 def router(make_router: MakeRouter) -> RouterProcess:
     return make_router()
+
+
+@pytest.fixture
+def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
+    (tmp_path / "orthanc").mkdir()
+    server = Orthanc(tmp_path / "orthanc")
+    yield server
+    server.process.kill()
+    server.process.wait()

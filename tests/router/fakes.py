@@ -34,12 +34,12 @@ Script = Callable[[list[bytes]], Answer | None]
 def make_dataset(uid: str | None = None, study: str | None = None, **attributes: Any) -> Dataset:
     ds = Dataset()
     ds.SOPClassUID = CT
-    ds.SOPInstanceUID = uid or generate_uid()
+    ds.SOPInstanceUID = UID(uid) if uid else generate_uid()
     ds.StudyDate = "20200101"
     ds.Modality = "CT"
     ds.PatientName = "Do^Not^Log"
     ds.PatientID = "SECRET-ID-7"
-    ds.StudyInstanceUID = study or generate_uid()
+    ds.StudyInstanceUID = UID(study) if study else generate_uid()
     ds.SeriesInstanceUID = UID(ds.StudyInstanceUID[:60] + ".1")
     ds.Rows = ds.Columns = 32
     ds.BitsAllocated = ds.BitsStored = 16
@@ -52,7 +52,7 @@ def make_dataset(uid: str | None = None, study: str | None = None, **attributes:
         setattr(ds, name, value)
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    ds.file_meta.MediaStorageSOPClassUID = CT
+    ds.file_meta.MediaStorageSOPClassUID = UID(CT)
     ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     return ds
 

@@ -2,11 +2,9 @@
 
 import asyncio
 import os
-import shutil
-import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,57 +22,8 @@ from systems.router.migration.model import PacsStudy, Selection, plan, usable_da
 from systems.router.migrations import Migrations
 from systems.router.runtime import make_tokens
 from tests.router.conftest import REPOSITORY, MakeRouter, config_text
-from tests.router.fakes import Answer, FakeCloud, digest, make_dataset, part10, stow_body, study_of, uid_of
-
-AUTH = ("student", "student")
-
-
-class Orthanc:
-    def __init__(self, folder: Path) -> None:
-        binary = shutil.which("Orthanc")
-        if binary is None:
-            pytest.fail("no Orthanc binary: install Debian's package orthanc (make test does)")
-        with socket.create_server(("127.0.0.1", 0)) as http, socket.create_server(("127.0.0.1", 0)) as dicom:
-            ports = http.getsockname()[1], dicom.getsockname()[1]
-        settings = {
-            "HttpPort": ports[0],
-            "DicomPort": ports[1],
-            "DicomAet": "ORTHANC",
-            "StorageDirectory": str(folder / "storage"),
-            "IndexDirectory": str(folder / "storage"),
-            "AuthenticationEnabled": True,
-            "RegisteredUsers": dict([AUTH]),
-            "Plugins": [],
-        }
-        config = folder / "orthanc.json"
-        config.write_bytes(orjson.dumps(settings))
-        self.url = f"http://127.0.0.1:{ports[0]}"
-        self.process = subprocess.Popen([binary, str(config)], stderr=subprocess.DEVNULL)
-        eventually(lambda: self.get("/system"), within=20, because="Orthanc to start")
-
-    def get(self, path: str) -> Any:
-        try:
-            return requests.get(self.url + path, auth=AUTH, timeout=10).json()
-        except requests.ConnectionError as error:
-            raise OSError from error
-
-    def put(self, *datasets: Dataset) -> None:
-        for ds in datasets:
-            requests.post(f"{self.url}/instances", part10(ds), auth=AUTH, timeout=10).raise_for_status()
-
-    def studies(self) -> set[str]:
-        return {study["MainDicomTags"]["StudyInstanceUID"] for study in self.get("/studies?expand")}
-
-    def instances(self) -> set[str]:
-        return {item["MainDicomTags"]["SOPInstanceUID"] for item in self.get("/instances?expand")}
-
-
-@pytest.fixture
-def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
-    server = Orthanc(tmp_path)
-    yield server
-    server.process.kill()
-    server.process.wait()
+from tests.router.fakes import Answer, FakeCloud, digest, make_dataset, stow_body, study_of, uid_of
+from tests.router.orthanc import AUTH, Orthanc
 
 
 def study(date: str | None, instances: int = 2, time: str = "") -> list[Dataset]:
