@@ -29,6 +29,7 @@ from systems.dicom_service.web.problems import BadRequest, ClientGone, Problem
 from systems.dicom_service.web.replies import JSON, TEXT, Answer, Reply, Send, json_reply, send_answer
 from systems.dicom_service.web.request import Message, Receive, Request
 from systems.dicom_service.web.routing import SUPPORTED_VERSIONS, Refused, route
+from systems.shared import logs
 
 _log = logging.getLogger(__name__)
 Service = Callable[[Request, Context], Awaitable[Answer]]
@@ -102,9 +103,11 @@ class Application:
         except ClientGone:
             # ERR-010: nobody reads the answer; it only has to be one.
             answer = Reply(400)
-        except Exception:  # noqa: BLE001 - the last resort
-            # The last resort of ERR-009: the client learns nothing, the log has the trace.
-            _log.exception("a request failed unexpectedly", extra={"method": scope["method"]})
+        except Exception as error:  # noqa: BLE001 - the last resort of ERR-009
+            # The client learns nothing, the log where it happened; an error's text may quote a data set.
+            _log.error(
+                "a request failed unexpectedly: %s", logs.origin(error), extra={"method": scope["method"]}
+            )
             answer = _problem_reply(
                 Problem("The server encountered an internal error. Please retry the request.")
             )
@@ -143,8 +146,8 @@ async def _perform(request: Request, context: Context | None) -> Answer:
         raise Problem("The service is starting.", status=503)
     try:
         return await _SERVICES[request.route.action](request, context)
-    except sqlite3.Error as error:
-        _log.exception("the index failed")
+    except (sqlite3.Error, OSError) as error:
+        _log.error("the data store failed: %s", logs.origin(error))
         raise Problem("The data store cannot be read.", status=503) from error
 
 

@@ -12,6 +12,9 @@ LEVELS = ("debug", "info", "warning", "error")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
+_QUIET = ("pydicom", "pynetdicom", "pylibjpeg", "openjpeg", "PIL")
+
+
 class JsonLines(logging.Formatter):
     """Formats a record as one JSON object; `extra` fields become members."""
 
@@ -41,10 +44,23 @@ def configure(program: str, level: str) -> None:
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(program))
+    # A filter, not a level: these libraries set their own levels when they are imported.
+    handler.addFilter(lambda record: record.name.partition(".")[0] not in _QUIET)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in ("pydicom", "pynetdicom", "pylibjpeg"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    for module in ("pydicom", "pynetdicom", "pylibjpeg", "openjpeg", "PIL"):
+    for module in _QUIET:
         warnings.filterwarnings("ignore", module=module)
+
+
+def origin(error: BaseException) -> str:
+    """Return kind and place of an error without its text, which may quote a value of a data set."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = (
+        f" in {trace.tb_frame.f_globals.get('__name__', '?')} line {trace.tb_lineno}"
+        if trace is not None
+        else ""
+    )
+    return f"{type(error).__name__}{place}"

@@ -17,6 +17,7 @@ from systems.dicom_service.web.multipart import Content, ContentType, Receiver, 
 from systems.dicom_service.web.problems import BadRequest, TooLarge, UnsupportedMediaType
 from systems.dicom_service.web.replies import DICOM_JSON, Reply, json_reply
 from systems.dicom_service.web.request import Request
+from systems.shared import logs
 from systems.shared.header_scan import HeaderError
 
 _log = logging.getLogger(__name__)
@@ -115,10 +116,9 @@ class _Transaction:
             part.examined = examine(_view(part.content), version=self.request.version, study=self.study)
         except HeaderError:
             part.failure = FAILED_VALIDATION
-        except Exception:  # noqa: BLE001 - see below
-            # One instance that our own reading cannot cope with must not fail the others (STOW-064). Only the kind of
-            # error is logged: its text may quote a value.
-            _log.exception("an instance could not be examined")
+        except Exception as error:  # noqa: BLE001 - see below
+            # One instance that our own reading cannot cope with must not fail the others (STOW-064).
+            _log.error("an instance could not be examined: %s", logs.origin(error))
             part.failure = PROCESSING_FAILURE
         else:
             if part.examined.failed:
@@ -134,7 +134,7 @@ class _Transaction:
                     await asyncio.to_thread(new.content.make_durable)
             outcomes: list[Outcome] = await self.context.store.change(KeepInstances(news))
         except Exception as error:  # noqa: BLE001 - reported per instance, whatever it was (STOW-064)
-            _log.error("instances could not be stored: %s", type(error).__name__)
+            _log.error("instances could not be stored: %s", logs.origin(error))
             for part in parts:
                 part.failure = PROCESSING_FAILURE
             return

@@ -20,7 +20,7 @@ CREATE TABLE study (
     referring_physician_name TEXT, referring_physician_name_key TEXT,
     study_date TEXT,
     study_description TEXT, study_description_key TEXT,
-    UNIQUE (partition, study_uid)
+    UNIQUE (study_uid, partition)
 );
 CREATE INDEX study_patient_id ON study (patient_id_key);
 CREATE INDEX study_patient_name ON study (patient_name_key);

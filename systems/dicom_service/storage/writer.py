@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from systems.dicom_service.storage.blobs import SEGMENT_LIMIT, Incoming, Location, SegmentWriter, sync_folder
 from systems.dicom_service.storage.schema import connect
+from systems.shared import logs
 
 _log = logging.getLogger(__name__)
 _MOST_JOBS = 256
@@ -108,7 +109,7 @@ class Writer:
             results = self._commit(jobs, self._write_blobs(jobs))
         except Exception as error:  # noqa: BLE001 - whatever failed, every waiting request must be answered
             _log.error(
-                "a group of changes could not be stored: %s", type(error).__name__, extra={"jobs": len(jobs)}
+                "a group of changes could not be stored: %s", logs.origin(error), extra={"jobs": len(jobs)}
             )
             results = [(None, error)] * len(jobs)
             self._abandon_segment()
