@@ -121,7 +121,7 @@ def read_file_meta(part10: bytes | memoryview) -> FileMeta:
         raise NotDicom("no DICM prefix after a 128 byte preamble")
     encoding = _observed(data, _PREAMBLE + 4, _Encoding(explicit=True, little_endian=True))
     found: dict[int, bytes] = {}
-    end = _walk(data, _PREAMBLE + 4, encoding, _META_TAGS, 0x0002FFFF, found)
+    end = _walk(data, _PREAMBLE + 4, encoding, _META_TAGS, 0x0002FFFF, found, least=0x00020000)
     transfer_syntax = _uid(found.get(0x00020010, b""))
     if not transfer_syntax:
         raise NotDicom("the file meta information has no Transfer Syntax UID (0002,0010)")
@@ -189,8 +189,9 @@ def _walk(  # noqa: C901, PLR0912 - the hot loop: calls per element would double
     wanted: frozenset[int],
     last: int,
     found: dict[int, bytes],
+    least: int = 0,
 ) -> int:
-    """Collect `wanted` values up to tag `last`; return where the walk ended: the next element or the end."""
+    """Collect `wanted` values of tags from `least` to `last`; return where the walk ended: the next element or the end."""
     end = len(data)
     explicit, header, value_length = encoding.explicit, encoding.explicit_header, encoding.length
     implicit_header = encoding.implicit_header
@@ -214,7 +215,7 @@ def _walk(  # noqa: C901, PLR0912 - the hot loop: calls per element would double
             group, element, length = implicit_header(data, position)
             start = position + 8
         tag = group << 16 | element
-        if tag > last or tag == _ITEM_END:
+        if not least <= tag <= last or tag == _ITEM_END:
             return position
         if length == _UNDEFINED and vr not in _SHORT_VRS:
             stop, after = _skip_undefined(data, start, tag, vr, encoding, 0)

@@ -22,7 +22,7 @@ _DATE = r"[0-9]{4}(0[0-9]|1[0-2])([0-2][0-9]|3[01])"
 
 # One value of each VR as nearly all writers write it, within the bounds of the rules below; padding is optional.
 _USUAL = {
-    "AE": r"[\x20-\x5b\x5d-\x7e]{1,16}",
+    "AE": r"(?= *[^ \\])[\x20-\x5b\x5d-\x7e]{1,16}",
     "AS": r"[0-9]{3}[DWMY]",
     "CS": r"[A-Z0-9_ ]{0,16}",
     "DA": _DATE,
