@@ -74,9 +74,34 @@ class DataFolder:
             shutil.rmtree(self.path, ignore_errors=True)
 
 
+_TEMPORARY_PREFIX = "dicom-service-"
+_SURELY_LOCKED_AFTER = 60.0
+
+
 def _temporary_folder() -> Path:
     memory = Path("/dev/shm")  # noqa: S108 - a name of its own is made inside
-    return Path(tempfile.mkdtemp(prefix="dicom-service-", dir=memory if os.access(memory, os.W_OK) else None))
+    parent = memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
+    for left in parent.glob(f"{_TEMPORARY_PREFIX}*"):
+        if _is_abandoned(left):
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=_TEMPORARY_PREFIX, dir=parent))
+
+
+def _is_abandoned(folder: Path) -> bool:
+    """Return whether the service that made a temporary folder was killed: nobody holds its lock any more."""
+    try:
+        lock = os.open(folder / "service.lock", os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    else:
+        # A folder made this moment may not have been locked yet.
+        return time.time() - os.fstat(lock).st_mtime > _SURELY_LOCKED_AFTER
+    finally:
+        os.close(lock)
 
 
 class Store:
