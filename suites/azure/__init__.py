@@ -1,0 +1,1 @@
+"""The contract of Microsoft's DICOM service, asked from outside: requirements/azure-*.yaml."""
