@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from io import BytesIO
 
 from pydicom.dataset import FileDataset
-from pydicom.encaps import generate_frames
-from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000Lossless
+from pydicom.encaps import encapsulate, generate_frames
 
+from systems.dicom_service.imaging.codecs import is_compressed
 from systems.dicom_service.imaging.errors import CannotTranscode, NoPixelData, NoSuchFrame
 from systems.dicom_service.imaging.reading import codec_failures, open_dataset
-from systems.dicom_service.imaging.transcoding import transcode
+from systems.dicom_service.imaging.transcoding import convert, has_pixels
 
 
 def stored_frames(part10: bytes, numbers: Sequence[int]) -> list[bytes]:
@@ -24,17 +24,31 @@ def transcoded_frames(part10: bytes, numbers: Sequence[int], transfer_syntax_uid
     """Return frames in Explicit VR Little Endian or as bare JPEG 2000 Lossless codestreams; raises as `stored_frames`."""
     dataset = open_dataset(part10)
     check_frames(dataset, numbers)
-    if UID(dataset.file_meta.TransferSyntaxUID) == UID(transfer_syntax_uid):
+    if dataset.file_meta.TransferSyntaxUID == transfer_syntax_uid:
         return _frames(dataset, numbers)
-    target = JPEG2000Lossless if transfer_syntax_uid == JPEG2000Lossless else ExplicitVRLittleEndian
-    return _frames(open_dataset(transcode(part10, target)), numbers)
+    wanted = sorted(set(numbers))
+    _keep_only(dataset, wanted)
+    convert(dataset, transfer_syntax_uid)
+    converted = dict(zip(wanted, _frames(dataset, range(1, len(wanted) + 1)), strict=True))
+    return [converted[number] for number in numbers]
+
+
+def _keep_only(dataset: FileDataset, numbers: Sequence[int]) -> None:
+    """Leave other frames out, so that only the wanted ones are decoded and encoded."""
+    if len(numbers) == frame_count(dataset):
+        return
+    frames = _frames(dataset, numbers)
+    encapsulated = is_compressed(dataset.file_meta.TransferSyntaxUID)
+    dataset["PixelData"].value = encapsulate(frames) if encapsulated else b"".join(frames)
+    dataset.NumberOfFrames = len(numbers)
+    for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
+        if keyword in dataset:
+            del dataset[keyword]
 
 
 def check_frames(dataset: FileDataset, numbers: Sequence[int]) -> None:
     """Raise `NoPixelData` or `NoSuchFrame`."""
-    if any(
-        dataset.get(keyword) in (None, "") for keyword in ("PixelData", "Rows", "Columns", "BitsAllocated")
-    ):
+    if not has_pixels(dataset):
         raise NoPixelData("the instance has no pixel data")
     if max(numbers) > frame_count(dataset):
         raise NoSuchFrame(f"the instance has {frame_count(dataset)} frames")
@@ -49,7 +63,7 @@ def frame_count(dataset: FileDataset) -> int:
 def _frames(dataset: FileDataset, numbers: Sequence[int]) -> list[bytes]:
     check_frames(dataset, numbers)
     with codec_failures():
-        if UID(dataset.file_meta.TransferSyntaxUID).is_encapsulated:
+        if is_compressed(dataset.file_meta.TransferSyntaxUID):
             return _encapsulated(dataset, numbers)
         return _native(dataset, numbers)
 

@@ -11,6 +11,7 @@ from pydicom.multival import MultiValue
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
 from pydicom.pixels.utils import pixel_array
 
+from systems.dicom_service.imaging.codecs import decoder
 from systems.dicom_service.imaging.errors import CannotTranscode
 from systems.dicom_service.imaging.frames import check_frames
 from systems.dicom_service.imaging.reading import codec_failures, open_dataset
@@ -26,7 +27,9 @@ def render(part10: bytes, frame: int, media_type: str, quality: int) -> bytes:
     dataset = open_dataset(part10)
     check_frames(dataset, [frame])
     with codec_failures():
-        image = Image.fromarray(_displayed(dataset, pixel_array(dataset, index=frame - 1)))
+        plugin = decoder(dataset.file_meta.TransferSyntaxUID)
+        pixels = pixel_array(dataset, index=frame - 1, decoding_plugin=plugin)
+        image = Image.fromarray(_displayed(dataset, pixels))
         out = BytesIO()
         if media_type == "image/jpeg":
             image.save(out, _FORMATS[media_type], quality=quality, subsampling=0)
