@@ -18,6 +18,7 @@ from systems.dicom_service.services.feed import change_feed, change_feed_latest
 from systems.dicom_service.services.frames import frames
 from systems.dicom_service.services.health import Health
 from systems.dicom_service.services.metadata import metadata
+from systems.dicom_service.services.partitions import enter, list_partitions
 from systems.dicom_service.services.qido import search
 from systems.dicom_service.services.rendered import rendered
 from systems.dicom_service.services.retrieve import retrieve
@@ -46,6 +47,7 @@ _SERVICES: dict[str, Service] = {
     "search-instances": search,
     "change-feed": change_feed,
     "change-feed-latest": change_feed_latest,
+    "list-partitions": list_partitions,
 }
 _SECURITY_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
@@ -145,6 +147,7 @@ async def _perform(request: Request, context: Context | None) -> Answer:
     if context is None:
         raise Problem("The service is starting.", status=503)
     try:
+        await enter(request, context)
         return await _SERVICES[request.route.action](request, context)
     except (sqlite3.Error, OSError) as error:
         _log.error("the data store failed: %s", logs.origin(error))

@@ -76,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
         help="origin browsers may call from, repeatable",
     )
     run.add_argument(
+        "--partitions", action="store_true", help="data partitions: /v2/partitions/NAME/studies and so on"
+    )
+    run.add_argument(
         "--workers", type=_positive, default=1, metavar="N", help="processes (default: %(default)s)"
     )
     run.add_argument(
@@ -144,6 +147,8 @@ def _serve(options: argparse.Namespace) -> None:
     folder = DataFolder(options.data)
     try:
         folder.prepare()
+        if not options.partitions:
+            folder.require_one_partition()
         settings = Settings(
             data=folder.path,
             authority=options.authority,
@@ -154,6 +159,7 @@ def _serve(options: argparse.Namespace) -> None:
             clock_tolerance=options.clock_tolerance,
             largest_file=options.max_file_size,
             cors_origins=tuple(options.cors_origin),
+            partitions=options.partitions,
         )
         tls = Tls(options.tls_cert, options.tls_key) if options.tls_cert else None
         application = Application(settings)

@@ -20,3 +20,4 @@ class Settings:
     clock_tolerance: int = 300
     largest_file: int = LARGEST_FILE
     cors_origins: tuple[str, ...] = ()
+    partitions: bool = False

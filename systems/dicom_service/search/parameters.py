@@ -23,6 +23,7 @@ class Target:
     level: Level
     study_uid: str | None
     series_uid: str | None
+    partition: int = 1
 
     @property
     def levels(self) -> frozenset[Level]:

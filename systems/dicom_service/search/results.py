@@ -70,7 +70,8 @@ async def run(query: Query, version: int, store: Store, descriptions: Descriptio
 
 
 def _where(query: Query) -> tuple[str, list[Any]]:
-    parts, values = ["+study.partition = 1"], []
+    parts: list[str] = ["+study.partition = ?"]
+    values: list[Any] = [query.target.partition]
     if query.target.study_uid is not None:
         parts.append("study.study_uid = ?")
         values.append(query.target.study_uid)

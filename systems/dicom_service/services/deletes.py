@@ -15,7 +15,9 @@ async def delete(request: Request, context: Context) -> Reply:
     """Answer DELETE of a study, series or instance."""
     request.require(Action.DELETE)
     unwanted = resource(request)
-    job = Remove(context.store.objects, unwanted.study, unwanted.series, unwanted.instance)
+    job = Remove(
+        context.store.objects, unwanted.study, unwanted.series, unwanted.instance, unwanted.partition
+    )
     try:
         removed = await context.store.change(job)
     except (sqlite3.Error, OSError) as error:

@@ -15,7 +15,6 @@ from systems.dicom_service.web.problems import BadRequest, bad_parameter
 from systems.dicom_service.web.replies import JSON, Reply
 from systems.dicom_service.web.request import Request
 
-DEFAULT_PARTITION = "Microsoft.Default"
 _TICKS = 10_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BEYOND_ALL = 2**63 - 1
@@ -78,7 +77,7 @@ def _entry(change: Change, documents: dict[int, bytes]) -> bytes:
         state = "Current" if change.current == change.watermark else "Replaced"
     entry: dict[str, Any] = {
         "sequence": change.sequence,
-        "partitionName": DEFAULT_PARTITION,
+        "partitionName": change.partition,
         "studyInstanceUid": change.study_uid,
         "seriesInstanceUid": change.series_uid,
         "sopInstanceUid": change.sop_uid,

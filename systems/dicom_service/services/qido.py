@@ -37,4 +37,5 @@ def _target(request: Request) -> Target:
         _LEVELS[request.route.action],
         path_uid(study, "StudyInstanceUid") if study is not None else None,
         path_uid(series, "SeriesInstanceUid") if series is not None else None,
+        request.partition.key,
     )

@@ -17,6 +17,7 @@ class Resource:
     study: str
     series: str | None
     instance: str | None
+    partition: int = 1
 
     @property
     def level(self) -> str:
@@ -31,7 +32,9 @@ class Resource:
 
     def instances(self, context: Context) -> list[Stored]:
         """Return the stored instances, oldest first; raises the 404 when there are none."""
-        found = catalog.instances(context.store.connection, self.study, self.series, self.instance)
+        found = catalog.instances(
+            context.store.connection, self.study, self.series, self.instance, partition=self.partition
+        )
         if not found:
             raise self.missing()
         return found
@@ -45,4 +48,5 @@ def resource(request: Request) -> Resource:
         path_uid(names["study"], "StudyInstanceUid"),
         path_uid(series, "SeriesInstanceUid") if series is not None else None,
         path_uid(instance, "SopInstanceUid") if instance is not None else None,
+        request.partition.key,
     )

@@ -132,7 +132,9 @@ class _Transaction:
             for new in news:
                 if isinstance(new.content, Incoming):
                     await asyncio.to_thread(new.content.make_durable)
-            outcomes: list[Outcome] = await self.context.store.change(KeepInstances(news))
+            outcomes: list[Outcome] = await self.context.store.change(
+                KeepInstances(news, self.request.partition.key)
+            )
         except Exception as error:  # noqa: BLE001 - reported per instance, whatever it was (STOW-064)
             _log.error("instances could not be stored: %s", logs.origin(error))
             for part in parts:

@@ -36,13 +36,17 @@ class Change:
     sop_uid: str
     watermark: int
     current: int | None
+    partition: str
 
 
 STORED_COLUMNS = """instance.watermark, study.study_uid, series.series_uid, instance.sop_uid, instance.transfer_syntax,
     instance.segment, instance.object, instance.offset, instance.size, instance.head_stop, instance.tail_start,
     instance.dropped"""
 _FROM = "study JOIN series ON series.study = study.id JOIN instance ON instance.series = series.id"
-_CHANGE_COLUMNS = "sequence, timestamp, action, study_uid, series_uid, sop_uid, watermark, current"
+_CHANGE_COLUMNS = (
+    "sequence, timestamp, action, study_uid, series_uid, sop_uid, watermark, current, "
+    "(SELECT name FROM partition WHERE partition.id = change.partition)"
+)
 
 
 def stored(row: tuple[Any, ...]) -> Stored:

@@ -3,6 +3,8 @@
 import sqlite3
 from pathlib import Path
 
+from systems.dicom_service.storage import partitions
+
 SCHEMA_VERSION = 1
 
 _SCHEMA = """
@@ -40,6 +42,7 @@ CREATE TABLE series (
 );
 CREATE INDEX series_uid ON series (series_uid);
 CREATE INDEX series_modality ON series (modality_key);
+CREATE INDEX series_study_modality ON series (study, modality_key);
 CREATE INDEX series_performed ON series (performed_start_date);
 CREATE INDEX series_model ON series (model_name_key);
 CREATE TABLE instance (
@@ -77,6 +80,34 @@ CREATE INDEX change_time ON change (timestamp, sequence);
 CREATE INDEX change_instance ON change (sop_uid, series_uid, study_uid, partition);
 """
 
+# How many rows an index entry names in a store of a hospital: SQLite plans with this instead of guessing that all
+# columns distinguish alike, and plans do not change while the store grows.
+_STATISTICS = """
+ANALYZE sqlite_schema;
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('study', 'sqlite_autoindex_study_1', '100000 1 1'),
+    ('study', 'study_patient_id', '100000 4'),
+    ('study', 'study_patient_name', '100000 4'),
+    ('study', 'study_birth_date', '100000 10'),
+    ('study', 'study_accession', '100000 2'),
+    ('study', 'study_physician', '100000 500'),
+    ('study', 'study_date', '100000 100'),
+    ('study', 'study_description', '100000 1000'),
+    ('series', 'sqlite_autoindex_series_1', '400000 4 1'),
+    ('series', 'series_uid', '400000 1'),
+    ('series', 'series_modality', '400000 50000'),
+    ('series', 'series_study_modality', '400000 4 3'),
+    ('series', 'series_performed', '400000 400'),
+    ('series', 'series_model', '400000 20000'),
+    ('instance', 'sqlite_autoindex_instance_1', '20000000 50 1'),
+    ('instance', 'instance_study', '20000000 200 1'),
+    ('instance', 'instance_series', '20000000 50 1'),
+    ('instance', 'instance_uid', '20000000 1'),
+    ('instance', 'instance_segment', '20000000 1000 1'),
+    ('change', 'change_time', '20000000 1 1'),
+    ('change', 'change_instance', '20000000 2 2 2 2');
+"""
+
 
 class IndexUnusable(Exception):  # noqa: N818 - names the state of the index
     """The index file cannot be opened or was made by a newer program."""
@@ -101,12 +132,13 @@ def create(path: Path) -> None:
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
             if version == 0:
                 connection.executescript(
-                    f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+                    f"BEGIN IMMEDIATE; {_SCHEMA} {_STATISTICS} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
                 )
             elif version != SCHEMA_VERSION:
                 raise IndexUnusable(
                     f"the index has format {version}, this program reads format {SCHEMA_VERSION}"
                 )
+            connection.executescript(partitions.SCHEMA)
         finally:
             connection.close()
     except sqlite3.Error as error:

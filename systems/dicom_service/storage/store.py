@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from systems.dicom_service.storage import schema
+from systems.dicom_service.storage import partitions, schema
 from systems.dicom_service.storage.blobs import BlobReader, Incoming, Location
 from systems.dicom_service.storage.keys import has_phrase
 from systems.dicom_service.storage.repair import Repaired, repair
 from systems.dicom_service.storage.writer import Job, Writer
-from systems.shared.serving import StartError
+from systems.shared.serving import BAD_USAGE, StartError
 
 T = TypeVar("T")
 IN_MEMORY = ":memory:"
@@ -50,6 +50,20 @@ class DataFolder:
             self.repaired = repair(self.path)
         except (schema.IndexUnusable, OSError, sqlite3.Error) as error:
             raise StartError(f"the data folder {self.path} cannot be used: {error}") from error
+
+    def require_one_partition(self) -> None:
+        """Raise `StartError` when data would be out of reach without partitions (PART-015)."""
+        connection = schema.connect(self.path / "index.sqlite")
+        try:
+            others = len(partitions.everything(connection)) - 1
+        finally:
+            connection.close()
+        if others:
+            raise StartError(
+                f"the data folder {self.path} holds {others} partition(s) besides the default one: start with "
+                "--partitions",
+                BAD_USAGE,
+            )
 
     def _take_lock(self) -> None:
         """Wait a moment for a service that is just ending; raises `StartError` when it goes on running."""

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from systems.dicom_service.security.roles import Action
+from systems.dicom_service.storage.partitions import DEFAULT, Partition
 from systems.dicom_service.web.problems import ClientGone, Forbidden
 from systems.dicom_service.web.routing import Route
 
@@ -15,7 +16,7 @@ Receive = Callable[[], Awaitable[Message]]
 class Request:
     """Method, path variables, query and headers of one request, and what its caller may do."""
 
-    __slots__ = ("_receive", "actions", "headers", "method", "query_string", "route", "scheme")
+    __slots__ = ("_receive", "actions", "headers", "method", "partition", "query_string", "route", "scheme")
 
     def __init__(self, scope: Message, receive: Receive, route: Route, actions: frozenset[Action]) -> None:
         self.method: str = scope["method"]
@@ -24,6 +25,7 @@ class Request:
         self.query_string: bytes = scope["query_string"]
         self.route = route
         self.actions = actions
+        self.partition: Partition = DEFAULT
         self._receive = receive
 
     @property
@@ -38,8 +40,9 @@ class Request:
 
     @property
     def base_url(self) -> str:
-        """Scheme, host and version segment as the client wrote them (VER-011, STOW-041)."""
-        return f"{self.scheme}://{self.host}/{self.route.version_segment}"
+        """Scheme, host and version segment as the client wrote them, with the partition of the path (VER-011, PART-008)."""
+        base = f"{self.scheme}://{self.host}/{self.route.version_segment}"
+        return f"{base}/partitions/{self.partition.name}" if "partition" in self.route.variables else base
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header, None when absent."""

@@ -29,12 +29,27 @@ _ROUTES: dict[str, dict[str, str]] = {
     "studies/{study}/series/{series}/instances/{instance}/frames/{frames}/rendered": {"GET": "rendered"},
     "changefeed": {"GET": "change-feed"},
     "changefeed/latest": {"GET": "change-feed-latest"},
+    "partitions": {"GET": "list-partitions"},
 }
+
+
+# The resources of the whole service, which have no second path below a partition (API-010).
+_SERVICE_WIDE = frozenset({"changefeed", "extendedquerytags", "operations", "partitions"})
+
+
+def is_partitioned(template: str) -> bool:
+    """Return whether the resource of a path lies in a partition."""
+    return template.partition("/")[0] not in _SERVICE_WIDE
 
 
 def paths() -> dict[str, dict[str, str]]:
     """Return every path below the version with the action of each method."""
-    return _ROUTES
+    below = {
+        f"partitions/{{partition}}/{path}": methods
+        for path, methods in _ROUTES.items()
+        if is_partitioned(path)
+    }
+    return _ROUTES | below
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +60,8 @@ class Route:
     version: int
     version_segment: str
     variables: dict[str, str]
+    template: str = ""
+    """The path as the table has it, below the version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +79,12 @@ class _Node:
     variable: str = ""
     below_variable: "_Node | None" = None
     methods: dict[str, str] = field(default_factory=dict)
+    template: str = ""
 
 
 def _tree() -> _Node:
     root = _Node()
-    for path, methods in _ROUTES.items():
+    for path, methods in paths().items():
         node = root
         for segment in path.split("/"):
             if segment.startswith("{"):
@@ -75,7 +93,7 @@ def _tree() -> _Node:
                 node = node.below_variable
             else:
                 node = node.words.setdefault(segment, _Node())
-        node.methods = methods
+        node.methods, node.template = methods, path
     return root
 
 
@@ -89,7 +107,7 @@ def route(method: str, path: str, content_types: Sequence[str]) -> Route | Refus
     found = _find(segments[1:]) if printed is not None else None
     if printed is None or found is None:
         return Refused(404)
-    methods, variables = found
+    methods, variables, template = found
     action = methods.get(method)
     if action is None:
         return Refused(405, allow=tuple(sorted(methods)))
@@ -98,11 +116,11 @@ def route(method: str, path: str, content_types: Sequence[str]) -> Route | Refus
     major = SUPPORTED_VERSIONS.get(printed)
     if major is None:
         return Refused(400, version=printed)
-    return Route(action, major, segments[0], variables)
+    return Route(action, major, segments[0], variables, template)
 
 
-def _find(segments: Sequence[str]) -> tuple[dict[str, str], dict[str, str]] | None:
-    """Return methods and variables of the path below the version, None when there is no such path."""
+def _find(segments: Sequence[str]) -> tuple[dict[str, str], dict[str, str], str] | None:
+    """Return methods, variables and template of the path below the version, None when there is no such path."""
     node, variables = _TREE, {}
     for segment in segments:
         below = node.words.get(segment.lower())
@@ -112,7 +130,7 @@ def _find(segments: Sequence[str]) -> tuple[dict[str, str], dict[str, str]] | No
             variables[node.variable] = segment
             below = node.below_variable
         node = below
-    return (node.methods, variables) if node.methods else None
+    return (node.methods, variables, node.template) if node.methods else None
 
 
 def _storable(content_type: str) -> bool:
