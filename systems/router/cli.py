@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import uvloop
 
 from systems.router import logs
 from systems.router.cloud.http import CloudHttp
 from systems.router.cloud.uploader import Uploader
 from systems.router.config import Config, export, load
 from systems.router.errors import ConfigError, ResourceError
+from systems.router.loop import RouterLoop
 from systems.router.migration.model import Selection
 from systems.router.migrations import Migrations
 from systems.router.runtime import Router, make_tokens
@@ -77,7 +77,7 @@ def _command(commands: Any, name: str, text: str, run: Any) -> argparse.Argument
 
 
 def _run(work: Coroutine[Any, Any, int]) -> int:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=RouterLoop) as runner:
         return runner.run(work)
 
 
