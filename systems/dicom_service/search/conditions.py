@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from systems.dicom_service.dicom.attributes import MODALITIES_IN_STUDY, SEARCHABLE, Indexed, Level
 from systems.dicom_service.dicom.rules_v1 import is_date
 from systems.dicom_service.storage.jobs import key_of
-from systems.dicom_service.storage.keys import name_key, text_key
+from systems.dicom_service.storage.keys import name_key, text_key, words
 from systems.dicom_service.web.problems import BadRequest
 
 _TABLES = {Level.STUDY: "study", Level.SERIES: "series", Level.INSTANCE: "instance"}
@@ -36,8 +36,15 @@ def condition(tag: int, value: str, *, fuzzy: bool) -> Condition:
             raise BadRequest(
                 f"Invalid query: the character '\"' is not supported in a fuzzy value of '{attribute.keyword}'."
             )
-        return Condition(tag, f"has_phrase({column}_key, ?)", (name_key(value),))
+        return _fuzzy(tag, attribute.column, name_key(value))
     return Condition(tag, f"{column}_key = ?", (key_of(attribute, value),))
+
+
+def _fuzzy(tag: int, column: str, phrase: str) -> Condition:
+    """Ask each study once, not each of its instances, and only those in whose name the longest word occurs."""
+    longest = max(words(phrase), key=len, default="")
+    names = f"SELECT id FROM study WHERE instr({column}_key, ?) > 0 AND has_phrase({column}_key, ?)"  # noqa: S608 - own names only
+    return Condition(tag, f"study.id IN ({names})", (longest, phrase))
 
 
 def _date(attribute: Indexed, column: str, value: str) -> Condition:

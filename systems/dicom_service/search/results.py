@@ -40,11 +40,9 @@ _COMPUTED = {
     Level.INSTANCE: frozenset[int](),
 }
 _TABLE = {Level.STUDY: "study", Level.SERIES: "series"}
-_JOINED = {
-    Level.STUDY: "study",
-    Level.SERIES: "series JOIN study ON study.id = series.study",
-    Level.INSTANCE: "instance JOIN series ON series.id = instance.series JOIN study ON study.id = instance.study",
-}
+_JOINED = {Level.STUDY: "study", Level.SERIES: "series JOIN study ON study.id = series.study"}
+_INSTANCE_STUDY = "instance JOIN study ON study.id = instance.study"
+_INSTANCE_SERIES = " JOIN series ON series.id = instance.series"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +83,24 @@ def _where(query: Query) -> tuple[str, list[Any]]:
 
 
 def _instances(connection: sqlite3.Connection, query: Query) -> list[Stored]:
+    """Return one page; only numbers are sorted and skipped, and only the page's rows are read."""
     where, values = _where(query)
-    select = f"SELECT {catalog.STORED_COLUMNS} FROM {_JOINED[Level.INSTANCE]} WHERE {where}"  # noqa: S608 - values are bound
-    rows = connection.execute(f"{select} ORDER BY instance.watermark DESC LIMIT ? OFFSET ?", values)
-    return [catalog.stored(row) for row in rows]
+    joined = _INSTANCE_STUDY + (_INSTANCE_SERIES if "series." in where else "")
+    select = f"SELECT instance.watermark FROM {joined} WHERE {where}"  # noqa: S608 - values are bound
+    select += " ORDER BY instance.watermark DESC LIMIT ? OFFSET ?"
+    rows = connection.execute(select, values).fetchall()
+    found = catalog.by_watermarks(connection, [row[0] for row in rows])
+    return [found[row[0]] for row in rows if row[0] in found]
 
 
 def _matches(connection: sqlite3.Connection, query: Query) -> list[_Match]:
     where, values = _where(query)
     table = _TABLE[query.target.level]
     series = "series.id" if query.target.level is Level.SERIES else "0"
-    newest = f"SELECT MAX(watermark) FROM instance WHERE instance.{table} = {table}.id"  # noqa: S608 - own names only
-    select = f"SELECT study.id, {series}, ({newest}) FROM {_JOINED[query.target.level]} WHERE {where}"  # noqa: S608
-    rows = connection.execute(f"{select} ORDER BY {table}.id DESC LIMIT ? OFFSET ?", values)
+    page = f"SELECT study.id AS study, {series} AS series FROM {_JOINED[query.target.level]} WHERE {where}"  # noqa: S608
+    page += f" ORDER BY {table}.id DESC LIMIT ? OFFSET ?"
+    newest = f"SELECT MAX(watermark) FROM instance WHERE instance.{table} = page.{table}"  # noqa: S608 - own names only
+    rows = connection.execute(f"SELECT study, series, ({newest}) FROM ({page}) AS page", values)  # noqa: S608
     return [_Match(study, series_id, newest) for study, series_id, newest in rows if newest is not None]
 
 

@@ -23,16 +23,17 @@ def has_phrase(key: str | None, phrase: str) -> int:
     """Return 1 when adjacent words of the name `key` begin with the words of `phrase`, one for one, else 0."""
     if not key:
         return 0
-    words, wanted = _words(key), phrase.split()
-    last = len(words) - len(wanted)
+    present, wanted = words(key), words(phrase)
+    last = len(present) - len(wanted)
     return int(
         bool(wanted)
         and any(
-            all(word.startswith(start) for word, start in zip(words[at:], wanted, strict=False))
+            all(word.startswith(start) for word, start in zip(present[at:], wanted, strict=False))
             for at in range(last + 1)
         )
     )
 
 
-def _words(key: str) -> list[str]:
+def words(key: str) -> list[str]:
+    """Return the words of a name: what stands between blanks, carets and equals signs."""
     return [word for word in re.split(r"[\s^=]+", key) if word]

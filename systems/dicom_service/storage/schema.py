@@ -85,27 +85,12 @@ CREATE INDEX change_instance ON change (sop_uid, series_uid, study_uid, partitio
 _STATISTICS = """
 ANALYZE sqlite_schema;
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
-    ('study', 'sqlite_autoindex_study_1', '100000 1 1'),
-    ('study', 'study_patient_id', '100000 4'),
-    ('study', 'study_patient_name', '100000 4'),
-    ('study', 'study_birth_date', '100000 10'),
-    ('study', 'study_accession', '100000 2'),
-    ('study', 'study_physician', '100000 500'),
-    ('study', 'study_date', '100000 100'),
-    ('study', 'study_description', '100000 1000'),
     ('series', 'sqlite_autoindex_series_1', '400000 4 1'),
     ('series', 'series_uid', '400000 1'),
     ('series', 'series_modality', '400000 50000'),
     ('series', 'series_study_modality', '400000 4 3'),
     ('series', 'series_performed', '400000 400'),
-    ('series', 'series_model', '400000 20000'),
-    ('instance', 'sqlite_autoindex_instance_1', '20000000 50 1'),
-    ('instance', 'instance_study', '20000000 200 1'),
-    ('instance', 'instance_series', '20000000 50 1'),
-    ('instance', 'instance_uid', '20000000 1'),
-    ('instance', 'instance_segment', '20000000 1000 1'),
-    ('change', 'change_time', '20000000 1 1'),
-    ('change', 'change_instance', '20000000 2 2 2 2');
+    ('series', 'series_model', '400000 20000');
 """
 
 
