@@ -10,6 +10,9 @@ from typing import Any
 import orjson
 
 from systems.dicom_service.imaging import late
+from systems.dicom_service.operations.runner import Runner
+from systems.dicom_service.operations.service import operation
+from systems.dicom_service.operations.work import WORK
 from systems.dicom_service.security.guard import make_guard
 from systems.dicom_service.services.context import Context
 from systems.dicom_service.services.deletes import delete
@@ -48,6 +51,7 @@ _SERVICES: dict[str, Service] = {
     "change-feed": change_feed,
     "change-feed-latest": change_feed_latest,
     "list-partitions": list_partitions,
+    "operation": operation,
 }
 _SECURITY_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
@@ -81,13 +85,15 @@ class Application:
         await receive()
         data = Store(self._settings.data)
         self._context = Context(
-            self._settings, data, Descriptions(data), asyncio.Semaphore(_IMAGES_AT_A_TIME)
+            self._settings, data, Descriptions(data), asyncio.Semaphore(_IMAGES_AT_A_TIME), Runner(data, WORK)
         )
         self._health = Health(self._context)
+        self._context.operations.start()
         await send({"type": "lifespan.startup.complete"})
         # A daemon: an end right after the start does not wait for imports.
         threading.Thread(target=late.load, name="warm-up", daemon=True).start()
         await receive()
+        await asyncio.to_thread(self._context.operations.close)
         data.close()
         await send({"type": "lifespan.shutdown.complete"})
 

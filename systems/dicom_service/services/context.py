@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
+from systems.dicom_service.operations.runner import Runner
 from systems.dicom_service.services.descriptions import Descriptions
 from systems.dicom_service.settings import Settings
 from systems.dicom_service.storage.store import Store
@@ -17,3 +18,5 @@ class Context:
     descriptions: Descriptions
     image_work: asyncio.Semaphore
     """Bounds how many images are decoded at a time: each may take several times its size in memory."""
+    operations: Runner
+    """Runs what answers 202 in the background."""

@@ -3,7 +3,10 @@
 import sqlite3
 from pathlib import Path
 
+from systems.dicom_service.operations import schema as operations
 from systems.dicom_service.storage import partitions
+from systems.dicom_service.tags import schema as tags
+from systems.dicom_service.update import schema as update
 
 SCHEMA_VERSION = 1
 
@@ -124,6 +127,8 @@ def create(path: Path) -> None:
                     f"the index has format {version}, this program reads format {SCHEMA_VERSION}"
                 )
             connection.executescript(partitions.SCHEMA)
+            # Added to every index that lacks them.
+            connection.executescript(operations.SCHEMA + tags.SCHEMA + update.SCHEMA)
         finally:
             connection.close()
     except sqlite3.Error as error:

@@ -153,6 +153,10 @@ class Store:
         # A client that goes away must not undo what is being written: the job ends by itself.
         return await asyncio.shield(future)
 
+    def run(self, job: Job) -> Any:
+        """Run a change from a thread that may wait; otherwise like `change`."""
+        return self._writer.run(job)
+
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run a query that may take long outside the event loop."""
         return await asyncio.to_thread(lambda: query(self.connection))

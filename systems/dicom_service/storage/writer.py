@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,6 +44,27 @@ class Job(Protocol):
     def failed(self) -> None:
         """Clean up when nothing was stored."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A change of the index alone; its result is what `change` returns, its errors undo it."""
+
+    change: Callable[[sqlite3.Connection, "Clock"], Any]
+
+    def blobs(self, _connection: sqlite3.Connection) -> Sequence[bytes | Incoming]:
+        """Nothing is written besides the index."""
+        return ()
+
+    def apply(self, connection: sqlite3.Connection, _places: Sequence[Location], clock: "Clock") -> Any:
+        """Make the change."""
+        return self.change(connection, clock)
+
+    def committed(self, _result: Any) -> None:
+        """Nothing is left to do."""
+
+    def failed(self) -> None:
+        """Nothing was left behind."""
 
 
 class Clock:

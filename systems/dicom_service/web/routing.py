@@ -30,6 +30,7 @@ _ROUTES: dict[str, dict[str, str]] = {
     "changefeed": {"GET": "change-feed"},
     "changefeed/latest": {"GET": "change-feed-latest"},
     "partitions": {"GET": "list-partitions"},
+    "operations/{operation}": {"GET": "operation"},
 }
 
 

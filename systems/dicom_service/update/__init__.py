@@ -1,0 +1,1 @@
+"""Bulk update: new patient and study values for whole studies, originals kept (UPD-001 to UPD-031)."""
