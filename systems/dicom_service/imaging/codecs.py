@@ -1,7 +1,7 @@
 """Which library decodes and encodes each transfer syntax.
 
 Named, because pydicom would otherwise try every plug-in it finds: GDCM ends the process on some images, so it only
-gets the JPEG lossless processes, which no other library at hand reads.
+gets the JPEG lossless processes, which no other library at hand reads, and that in a process of its own (`isolated`).
 """
 
 from collections.abc import Mapping
@@ -15,14 +15,17 @@ from pydicom.uid import UID, JPEG2000Lossless
 
 from systems.dicom_service.imaging.errors import CannotTranscode
 
+ISOLATED = "gdcm"
+"""The plug-in that must not run in this process."""
+
 _OPENJPEG = "pylibjpeg"
 # OpenJPEG's default of six resolution levels needs 32 rows and columns.
 _LEAST_OPENJPEG = 32
 _DECODERS: Mapping[str, str] = {
     "1.2.840.10008.1.2.4.50": "pillow",  # JPEG Baseline
     "1.2.840.10008.1.2.4.51": "pillow",  # JPEG Extended, 8 bit only
-    "1.2.840.10008.1.2.4.57": "gdcm",  # JPEG Lossless
-    "1.2.840.10008.1.2.4.70": "gdcm",  # JPEG Lossless, first-order prediction
+    "1.2.840.10008.1.2.4.57": ISOLATED,  # JPEG Lossless
+    "1.2.840.10008.1.2.4.70": ISOLATED,  # JPEG Lossless, first-order prediction
     "1.2.840.10008.1.2.4.80": "pyjpegls",  # JPEG-LS Lossless
     "1.2.840.10008.1.2.4.81": "pyjpegls",  # JPEG-LS Near-lossless
     "1.2.840.10008.1.2.4.90": _OPENJPEG,  # JPEG 2000 Lossless

@@ -27,14 +27,14 @@ def transcoded_frames(part10: bytes, numbers: Sequence[int], transfer_syntax_uid
     if dataset.file_meta.TransferSyntaxUID == transfer_syntax_uid:
         return _frames(dataset, numbers)
     wanted = sorted(set(numbers))
-    _keep_only(dataset, wanted)
+    keep_only(dataset, wanted)
     convert(dataset, transfer_syntax_uid)
     converted = dict(zip(wanted, _frames(dataset, range(1, len(wanted) + 1)), strict=True))
     return [converted[number] for number in numbers]
 
 
-def _keep_only(dataset: FileDataset, numbers: Sequence[int]) -> None:
-    """Leave other frames out, so that only the wanted ones are decoded and encoded."""
+def keep_only(dataset: FileDataset, numbers: Sequence[int]) -> None:
+    """Leave other frames out, so that only the wanted ones are decoded and encoded; raises as `stored_frames`."""
     if len(numbers) == frame_count(dataset):
         return
     frames = _frames(dataset, numbers)

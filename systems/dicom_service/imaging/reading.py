@@ -48,3 +48,8 @@ def codec_failures() -> Iterator[None]:
             yield
         except _CODEC_FAILURES as error:
             raise CannotTranscode(f"the pixel data cannot be processed ({type(error).__name__})") from error
+        except BaseException as error:
+            # Rust's panics, with which pylibjpeg-rle ends on damaged data, are no Exception to Python.
+            if type(error).__name__ != "PanicException":
+                raise
+            raise CannotTranscode("the pixel data cannot be processed (panic)") from error

@@ -10,11 +10,13 @@ from pydicom.dataset import FileDataset
 from pydicom.multival import MultiValue
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
 from pydicom.pixels.utils import pixel_array
+from pydicom.uid import ExplicitVRLittleEndian
 
-from systems.dicom_service.imaging.codecs import decoder
+from systems.dicom_service.imaging.codecs import ISOLATED, decoder
 from systems.dicom_service.imaging.errors import CannotTranscode
-from systems.dicom_service.imaging.frames import check_frames
+from systems.dicom_service.imaging.frames import check_frames, keep_only
 from systems.dicom_service.imaging.reading import codec_failures, open_dataset
+from systems.dicom_service.imaging.transcoding import convert
 
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG"}
 
@@ -27,15 +29,22 @@ def render(part10: bytes, frame: int, media_type: str, quality: int) -> bytes:
     dataset = open_dataset(part10)
     check_frames(dataset, [frame])
     with codec_failures():
-        plugin = decoder(dataset.file_meta.TransferSyntaxUID)
-        pixels = pixel_array(dataset, index=frame - 1, decoding_plugin=plugin)
-        image = Image.fromarray(_displayed(dataset, pixels))
+        image = Image.fromarray(_displayed(dataset, _decoded(dataset, frame)))
         out = BytesIO()
         if media_type == "image/jpeg":
             image.save(out, _FORMATS[media_type], quality=quality, subsampling=0)
         else:
             image.save(out, _FORMATS[media_type])
         return out.getvalue()
+
+
+def _decoded(dataset: FileDataset, frame: int) -> NDArray[Any]:
+    plugin = decoder(dataset.file_meta.TransferSyntaxUID)
+    if plugin == ISOLATED:
+        keep_only(dataset, [frame])
+        convert(dataset, ExplicitVRLittleEndian)
+        frame, plugin = 1, ""
+    return pixel_array(dataset, index=frame - 1, decoding_plugin=plugin)
 
 
 def _displayed(dataset: FileDataset, pixels: NDArray[Any]) -> NDArray[np.uint8]:

@@ -7,9 +7,10 @@ from pydicom.dataset import FileDataset
 from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 
-from systems.dicom_service.imaging.codecs import compress, decoder, is_compressed
+from systems.dicom_service.imaging.codecs import ISOLATED, compress, decoder, is_compressed
 from systems.dicom_service.imaging.endian import to_little_endian
 from systems.dicom_service.imaging.errors import CannotTranscode
+from systems.dicom_service.imaging.isolated import DECODER
 from systems.dicom_service.imaging.reading import codec_failures, open_dataset
 
 _IMAGE = ("PixelData", "Rows", "Columns", "BitsAllocated")
@@ -48,11 +49,20 @@ def _decompress(dataset: FileDataset) -> None:
 
 
 def _decode(dataset: FileDataset, plugin: str) -> None:
-    dataset.decompress(
-        decoding_plugin=plugin,
-        as_rgb=dataset.get("PhotometricInterpretation") in _COMPRESSED_COLOUR,
-        generate_instance_uid=False,
-    )
+    if plugin == ISOLATED:
+        changed, pixels = DECODER.decode(dataset)
+        dataset["PixelData"].value = pixels
+        dataset["PixelData"].VR = "OB" if dataset.BitsAllocated <= 8 else "OW"
+        dataset["PixelData"].is_undefined_length = False
+        for keyword, value in changed.items():
+            if keyword in dataset:
+                setattr(dataset, keyword, value)
+    else:
+        dataset.decompress(
+            decoding_plugin=plugin,
+            as_rgb=dataset.get("PhotometricInterpretation") in _COMPRESSED_COLOUR,
+            generate_instance_uid=False,
+        )
     if dataset.get("PlanarConfiguration") not in (None, 0):
         dataset.PlanarConfiguration = 0
 
