@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -54,7 +55,7 @@ def service(
     """The DICOM service and its identity provider, up for the whole session."""
     with _deployed(pytestconfig, profile, run_record, "-azure") as deployment:
         run_record.version("runner", deployment.runner)
-        yield Service(deployment, recorder)
+        yield Service(deployment, recorder, profile.bounds.settle)
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +72,7 @@ def special_service(
     def start(*options: str, without: tuple[str, ...] = ()) -> Iterator[Service]:
         suffix = f"-azure-own{next(_OWN)}"
         with _deployed(pytestconfig, profile, run_record, suffix, options, without) as deployment:
-            yield Service(deployment, recorder)
+            yield Service(deployment, recorder, profile.bounds.settle)
 
     return start
 
@@ -106,7 +107,7 @@ def make(this_run: Run, _numbers: "count[int]", service: Service) -> Iterator[Ma
     yield maker
     owner = service.web(version="v2")
     for study in maker.studies:
-        status = owner.delete(study).status
+        status = owner.delete(quote(study, safe="")).status
         assert status in (204, 404, 400), f"clean-up of study {study}: {status}"
 
 

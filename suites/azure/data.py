@@ -22,10 +22,11 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 _NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99")
+_UIDS = (0x0020000D, 0x0020000E, 0x00080018)
 _SCENE = 0  # scenes from 1 on are the demo's
 
-Raw = Mapping[int, tuple[str, bytes]]
-"""Tag to VR and the very bytes of the value: what a library would refuse to write."""
+Raw = Mapping[int, tuple[str, bytes | str]]
+"""Tag to VR and the very bytes of the value (a text is UTF-8 and padded): what a library would refuse to write."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Maker:
 
         """
         dataset = _image()
-        dataset.StudyInstanceUID = like.study if like else self.study_uid()
+        dataset.StudyInstanceUID = like.study if like else self.uid()
         dataset.SeriesInstanceUID = like.series if like else self.uid()
         dataset.SOPInstanceUID = self.uid()
         if like and "PatientID" in like.dataset:
@@ -105,12 +106,14 @@ class Maker:
         else:
             dataset.PatientID = self.patient_id()
         with _without_manners():
-            _change(dataset, attributes, raw or {})
-            if dataset.get("StudyInstanceUID"):
-                self.register(str(dataset.StudyInstanceUID))
-            content = written(dataset, syntax, meta) if syntax in _NATIVE else encoded(dataset, syntax)
-            uids = [str(dataset.get(f"{name}InstanceUID", "") or "") for name in ("Study", "Series", "SOP")]
-        return Made(dataset, content, *uids)
+            _change(dataset, attributes)
+            content = (
+                written(dataset, syntax, meta, raw or {}) if syntax in _NATIVE else encoded(dataset, syntax)
+            )
+            study, series, instance = (_uid(dataset, tag, raw or {}) for tag in _UIDS)
+        if study:
+            self.register(study)
+        return Made(dataset, content, study, series, instance)
 
     def series(self, number: int, *, like: Made | None = None, **attributes: Any) -> list[Made]:
         """`number` instances of one series, with Instance Number 1, 2, ..."""
@@ -119,7 +122,9 @@ class Maker:
         return [first, *rest]
 
 
-def written(dataset: Dataset, syntax: str, meta: Mapping[str, Any] | None = None) -> bytes:
+def written(
+    dataset: Dataset, syntax: str, meta: Mapping[str, Any] | None = None, raw: Raw | None = None
+) -> bytes:
     """The file of a data set whose pixels already suit the transfer syntax, whatever it lacks."""
     copy = Dataset()
     copy.update(dataset)
@@ -137,11 +142,29 @@ def written(dataset: Dataset, syntax: str, meta: Mapping[str, Any] | None = None
             setattr(copy.file_meta, keyword, value)
     copy.file_meta.FileMetaInformationVersion = b"\0\1"
     copy.file_meta.FileMetaInformationGroupLength = 0
+    copy.preamble = b"\0" * 128
+    for tag, (vr, value) in (raw or {}).items():
+        copy[tag] = element(tag, vr, value)
     out = BytesIO()
-    implicit = syntax == _NATIVE[0]
-    dcmwrite(out, copy, implicit_vr=implicit, little_endian=True, enforce_file_format=False)
-    content = out.getvalue()
-    return content if content[128:132] == b"DICM" else b"\0" * 128 + b"DICM" + content
+    dcmwrite(out, copy, implicit_vr=syntax == _NATIVE[0], little_endian=True, enforce_file_format=False)
+    return out.getvalue()
+
+
+def element(tag: int, vr: str, value: bytes | str) -> RawDataElement:
+    """An element with this very value, also for the items of sequences."""
+    if isinstance(value, str):
+        value = value.encode()
+        value += (b"\0" if vr in ("UI", "OB", "UN") else b" ") * (len(value) % 2)
+    return RawDataElement(Tag(tag), vr, len(value), value, 0, False, True)
+
+
+def _uid(dataset: Dataset, tag: int, raw: Raw) -> str:
+    if tag in raw:
+        value = raw[tag][1]
+        text = value if isinstance(value, str) else value.decode("latin-1")
+    else:
+        text = str(dataset[tag].value or "") if tag in dataset else ""
+    return text.rstrip(" \0")
 
 
 def _image() -> Dataset:
@@ -182,14 +205,12 @@ _IMAGE: Mapping[str, Any] = {
 }
 
 
-def _change(dataset: Dataset, attributes: Mapping[str, Any], raw: Raw) -> None:
+def _change(dataset: Dataset, attributes: Mapping[str, Any]) -> None:
     for keyword, value in attributes.items():
         if value is not None:
             setattr(dataset, keyword, value)
         elif keyword in dataset:
             delattr(dataset, keyword)
-    for tag, (vr, value) in raw.items():
-        dataset[tag] = RawDataElement(Tag(tag), vr, len(value), value, 0, False, True)
 
 
 class _without_manners:  # noqa: N801 - a context manager

@@ -20,6 +20,8 @@ class Service:
 
     deployment: Deployment
     recorder: Recorder
+    settle: float = 30.0
+    """Seconds until the change feed has what was stored (the profile's bound)."""
     _https: dict[str, HttpClient] = field(default_factory=dict)
 
     @cached_property
