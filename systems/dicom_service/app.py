@@ -33,6 +33,7 @@ from systems.dicom_service.web.problems import BadRequest, ClientGone, Problem
 from systems.dicom_service.web.replies import JSON, TEXT, Answer, Reply, Send, json_reply, send_answer
 from systems.dicom_service.web.request import Message, Receive, Request
 from systems.dicom_service.web.routing import SUPPORTED_VERSIONS, Refused, route
+from systems.dicom_service.workitems import service as workitems
 from systems.shared import logs
 
 _log = logging.getLogger(__name__)
@@ -52,6 +53,12 @@ _SERVICES: dict[str, Service] = {
     "change-feed-latest": change_feed_latest,
     "list-partitions": list_partitions,
     "operation": operation,
+    "workitem-create": workitems.create,
+    "workitem-search": workitems.search_workitems,
+    "workitem-retrieve": workitems.retrieve,
+    "workitem-update": workitems.update,
+    "workitem-change-state": workitems.change_state,
+    "workitem-cancel": workitems.cancel,
 }
 _SECURITY_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),

@@ -7,6 +7,7 @@ from systems.dicom_service.operations import schema as operations
 from systems.dicom_service.storage import partitions
 from systems.dicom_service.tags import schema as tags
 from systems.dicom_service.update import schema as update
+from systems.dicom_service.workitems import tables as workitems
 
 SCHEMA_VERSION = 1
 
@@ -128,7 +129,7 @@ def create(path: Path) -> None:
                 )
             connection.executescript(partitions.SCHEMA)
             # Added to every index that lacks them.
-            connection.executescript(operations.SCHEMA + tags.SCHEMA + update.SCHEMA)
+            connection.executescript(operations.SCHEMA + tags.SCHEMA + update.SCHEMA + workitems.SCHEMA)
         finally:
             connection.close()
     except sqlite3.Error as error:

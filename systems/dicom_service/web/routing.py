@@ -8,7 +8,15 @@ SUPPORTED_VERSIONS = {"1.0-prerelease": 1, "1": 1, "2": 2}
 """Version as the server prints it, and its major number."""
 
 _VERSION = re.compile(r"v([0-9]{1,9})(?:\.([0-9]{1,9}))?(?:-([a-z][a-z0-9]*))?", re.IGNORECASE)
-_STORE_TYPES = ("application/dicom", "multipart/related")
+_JSON_MODEL = ("application/dicom+json",)
+# The media types a body may have, of the actions where routing looks at it.
+_BODY_TYPES = {
+    "store": ("application/dicom", "multipart/related"),
+    "workitem-create": _JSON_MODEL,
+    "workitem-update": _JSON_MODEL,
+    "workitem-change-state": _JSON_MODEL,
+    "workitem-cancel": _JSON_MODEL,
+}
 
 # Every path below the version: its segments, and the action of each method. Words in braces are variables.
 _ROUTES: dict[str, dict[str, str]] = {
@@ -31,6 +39,10 @@ _ROUTES: dict[str, dict[str, str]] = {
     "changefeed/latest": {"GET": "change-feed-latest"},
     "partitions": {"GET": "list-partitions"},
     "operations/{operation}": {"GET": "operation"},
+    "workitems": {"GET": "workitem-search", "POST": "workitem-create"},
+    "workitems/{workitem}": {"GET": "workitem-retrieve", "POST": "workitem-update"},
+    "workitems/{workitem}/state": {"PUT": "workitem-change-state"},
+    "workitems/{workitem}/cancelrequest": {"POST": "workitem-cancel"},
 }
 
 
@@ -112,7 +124,7 @@ def route(method: str, path: str, content_types: Sequence[str]) -> Route | Refus
     action = methods.get(method)
     if action is None:
         return Refused(405, allow=tuple(sorted(methods)))
-    if action == "store" and content_types and not _storable(content_types[0]):
+    if content_types and not _taken(action, content_types[0]):
         return Refused(415)
     major = SUPPORTED_VERSIONS.get(printed)
     if major is None:
@@ -134,8 +146,9 @@ def _find(segments: Sequence[str]) -> tuple[dict[str, str], dict[str, str], str]
     return (node.methods, variables, node.template) if node.methods else None
 
 
-def _storable(content_type: str) -> bool:
-    return content_type.partition(";")[0].strip().lower() in _STORE_TYPES
+def _taken(action: str, content_type: str) -> bool:
+    types = _BODY_TYPES.get(action)
+    return types is None or content_type.partition(";")[0].strip().lower() in types
 
 
 def _printed_version(segment: str) -> str | None:
