@@ -171,6 +171,12 @@ def offered_by(world: World, call: Call) -> bool:
     return answer.status not in (404, 405, 415)
 
 
+def answered_to_nobody(world: World, call: Call) -> bool:
+    """Whether the call succeeds without a token."""
+    answer = world.anonymous.request(call.method, call.path, headers=call.headers, body=call.body)
+    return answer.status < 400
+
+
 def studies_path(world: World) -> str:
     """The path of the search for studies."""
     return _below(world)("/studies")

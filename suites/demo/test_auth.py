@@ -12,6 +12,7 @@ from fixtures.world import World
 from suites.demo.api_matrix import (
     ACCEPTED,
     JSON,
+    answered_to_nobody,
     calls,
     data_action_allowed,
     forged_tokens,
@@ -75,6 +76,8 @@ def test_no_interface_answers_without_a_valid_token(world: World) -> None:
     world.store_in_cloud([study])
     matrix = calls(world, study)
     feed = world.feed_mark()
+    unguarded = [call.name for call in matrix if answered_to_nobody(world, call)]
+    assert not unguarded, f"answered without any token: {unguarded}"
     offered = [call for call in matrix if offered_by(world, call)]
     missing = sorted({call.name for call in matrix} - {call.name for call in offered})
     assert {call.name for call in offered} >= {
