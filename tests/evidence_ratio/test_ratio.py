@@ -35,8 +35,12 @@ def test_too_few_pairs_are_refused() -> None:
         judge_ratio([(1.0, 1.0)] * 6, QUIET, limit=1.5)
 
 
-def test_measuring_alternates_and_counts() -> None:
-    calls: list[str] = []
-    ratio = measure_ratio(lambda: calls.append("b"), lambda: calls.append("t"), limit=1.5)
-    assert "".join(calls) == "bt" + "btb" * 7
-    assert ratio.verdict == "pass"
+def test_measuring_warms_up_and_counts() -> None:
+    calls: list[int] = []
+
+    def once() -> tuple[float, float, float]:
+        calls.append(1)
+        return (1.0, 4.0, 1.0)
+
+    assert measure_ratio(once, limit=1.5).verdict == "fail"
+    assert len(calls) == 8
