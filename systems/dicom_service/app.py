@@ -28,6 +28,8 @@ from systems.dicom_service.services.retrieve import retrieve
 from systems.dicom_service.services.stow import store
 from systems.dicom_service.settings import Settings
 from systems.dicom_service.storage.store import Store
+from systems.dicom_service.tags import service as tags
+from systems.dicom_service.tags.definitions import Tags
 from systems.dicom_service.web.openapi import document_for
 from systems.dicom_service.web.problems import BadRequest, ClientGone, Problem
 from systems.dicom_service.web.replies import JSON, TEXT, Answer, Reply, Send, json_reply, send_answer
@@ -53,6 +55,12 @@ _SERVICES: dict[str, Service] = {
     "change-feed-latest": change_feed_latest,
     "list-partitions": list_partitions,
     "operation": operation,
+    "add-tags": tags.add_tags,
+    "list-tags": tags.list_tags,
+    "tag": tags.tag,
+    "change-tag": tags.change_tag,
+    "delete-tag": tags.delete_tag,
+    "tag-errors": tags.tag_errors,
     "workitem-create": workitems.create,
     "workitem-search": workitems.search_workitems,
     "workitem-retrieve": workitems.retrieve,
@@ -92,7 +100,7 @@ class Application:
         await receive()
         data = Store(self._settings.data)
         self._context = Context(
-            self._settings, data, Descriptions(data), asyncio.Semaphore(_IMAGES_AT_A_TIME), Runner(data, WORK)
+            self._settings, data, Descriptions(data), asyncio.Semaphore(_IMAGES_AT_A_TIME), Runner(data, WORK), Tags()
         )
         self._health = Health(self._context)
         self._context.operations.start()
@@ -202,12 +210,8 @@ def _check_audit_headers(scope: Message) -> None:
 
 def _cors(scope: Message, settings: Settings) -> list[tuple[str, str]]:
     origin = _header(scope, b"origin")
-    if origin is None or origin.decode("latin-1") not in settings.cors_origins:
-        return []
-    headers = [("Access-Control-Allow-Origin", origin.decode("latin-1")), ("Vary", "Origin")]
-    if scope["method"] == "OPTIONS":
-        headers += [
-            ("Access-Control-Allow-Methods", "GET, POST, DELETE"),
-            ("Access-Control-Allow-Headers", "*, Authorization"),
-        ]
-    return headers
+    return settings.cors.answer_headers(
+        scope["method"],
+        origin.decode("latin-1") if origin is not None else None,
+        asks=_header(scope, b"access-control-request-method") is not None,
+    )

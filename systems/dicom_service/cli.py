@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from systems.dicom_service.settings import HOSTED_AUDIENCE, LARGEST_FILE, Settings
+from systems.dicom_service.web.cors import NO_CORS, CorsPolicy
 from systems.shared import logs
 from systems.shared.serving import BAD_USAGE, StartError, Tls, bind, serve
 
@@ -75,6 +76,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="ORIGIN",
         help="origin browsers may call from, repeatable",
     )
+    run.add_argument("--cors-method", action="append", metavar="M", help="method they may use, repeatable")
+    run.add_argument("--cors-header", action="append", metavar="H", help="header they may send, repeatable")
+    run.add_argument("--cors-max-age", type=_count, metavar="S", help="seconds they may remember all this")
+    run.add_argument("--cors-credentials", action="store_true", help="let them send cookies and the like")
     run.add_argument(
         "--partitions", action="store_true", help="data partitions: /v2/partitions/NAME/studies and so on"
     )
@@ -85,6 +90,17 @@ def _parser() -> argparse.ArgumentParser:
         "--log-level", choices=logs.LEVELS, default="info", help="least level logged (default: %(default)s)"
     )
     return parser
+
+
+def _cors(options: argparse.Namespace) -> CorsPolicy:
+    usual = NO_CORS
+    return CorsPolicy(
+        origins=tuple(options.cors_origin),
+        methods=tuple(options.cors_method or usual.methods),
+        headers=tuple(options.cors_header or usual.headers),
+        max_age=options.cors_max_age,
+        credentials=options.cors_credentials,
+    )
 
 
 def _port(text: str) -> int:
@@ -158,7 +174,7 @@ def _serve(options: argparse.Namespace) -> None:
             check_roles=not options.no_roles,
             clock_tolerance=options.clock_tolerance,
             largest_file=options.max_file_size,
-            cors_origins=tuple(options.cors_origin),
+            cors=_cors(options),
             partitions=options.partitions,
         )
         tls = Tls(options.tls_cert, options.tls_key) if options.tls_cert else None

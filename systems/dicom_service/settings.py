@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from systems.dicom_service.web.cors import NO_CORS, CorsPolicy
+
 HOSTED_AUDIENCE = "https://dicom.healthcareapis.azure.com"
 LARGEST_FILE = 2147483647
 
@@ -19,5 +21,5 @@ class Settings:
     check_roles: bool = True
     clock_tolerance: int = 300
     largest_file: int = LARGEST_FILE
-    cors_origins: tuple[str, ...] = ()
+    cors: CorsPolicy = NO_CORS
     partitions: bool = False

@@ -31,6 +31,7 @@ class Health:
         checks: dict[str, Callable[[], str | None]] = {
             "DcmHealthCheck": self._blobs,
             "MetadataHealthCheck": self._blobs,
+            "WorkitemHealthCheck": self._blobs,
             "IndexHealthCheck": self._index,
         }
         details = [
