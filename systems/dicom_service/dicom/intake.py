@@ -18,6 +18,9 @@ from systems.dicom_service.dicom.attributes import (
 from systems.dicom_service.dicom.elements import Buffer, DataSet, open_part10
 from systems.dicom_service.dicom.text import TEXT_VRS, Decoder, unpadded
 from systems.dicom_service.dicom.uids import is_uid
+from systems.dicom_service.tags.definitions import NO_TAGS, TagSet
+from systems.dicom_service.tags.index import Entry
+from systems.dicom_service.tags.instances import found_in
 
 FAILED_VALIDATION = 43264
 WARNED = 1
@@ -50,23 +53,29 @@ class Examined:
     series_values: tuple[str | None, ...] = ()
     head_stop: int = 0
     tail_start: int = 0
+    tag_generation: int = 0
+    tag_entries: tuple[Entry, ...] = ()
+    """Values of the extended query tags of that generation."""
 
 
-def examine(data: Buffer, *, version: int, study: str | None) -> Examined:
+def examine(data: Buffer, *, version: int, study: str | None, tags: TagSet = NO_TAGS) -> Examined:
     """Judge an incoming file by the rules of major `version`; `study` is the UID of the path, if any.
 
     Raises `HeaderError` when the bytes cannot be parsed at all (STOW-026).
     """
     meta, data_set = open_part10(data)
-    return _Examination(data_set, meta.transfer_syntax_uid, version, study).run(len(data))
+    return _Examination(data_set, meta.transfer_syntax_uid, version, study, tags).run(len(data))
 
 
 class _Examination:
-    def __init__(self, data_set: DataSet, transfer_syntax_uid: str, version: int, study: str | None) -> None:
+    def __init__(
+        self, data_set: DataSet, transfer_syntax_uid: str, version: int, study: str | None, tags: TagSet
+    ) -> None:
         self._data_set = data_set
         self._decoder = Decoder(data_set)
         self._version = version
         self._study = study
+        self._tags = tags
         self._syntax = transfer_syntax_uid
         self._reasons: dict[int, str] = {}
         self._fatal: dict[int, str] = {}
@@ -77,6 +86,7 @@ class _Examination:
         self._check_required()
         if self._version == 1:
             self._check_v1()
+            self._check_v1_tags()
         else:
             self._reasons = rules_v2.violations(self._data_set, self._decoder)
             if not self._fatal:
@@ -102,6 +112,10 @@ class _Examination:
             found.warning = WARNED
         found.study_values = tuple(self._indexed(attribute) for attribute in STUDY_ATTRIBUTES)
         found.series_values = tuple(self._indexed(attribute) for attribute in SERIES_ATTRIBUTES)
+        found.tag_generation = self._tags.generation
+        if self._tags.by_number:
+            tags = found_in(self._data_set, self._decoder, self._tags.indexed, found.dropped)
+            found.tag_entries = tuple(tags.entries)
         inflated = self._data_set.pixels_start < 0
         found.head_stop = size if inflated else self._data_set.pixels_start
         found.tail_start = size if inflated else self._data_set.pixels_stop
@@ -182,6 +196,15 @@ class _Examination:
                 self._fatal[tag] = _wrong_vr(tag, vr, seen)
             elif cause is not None:
                 self._fatal[tag] = rules_v1.reason(tag, vr, cause)
+
+    def _check_v1_tags(self) -> None:
+        """Refuse what an extended query tag cannot index (STOW-090, STOW-136)."""
+        if not self._tags.by_number:
+            return
+        found = found_in(self._data_set, self._decoder, self._tags.indexed)
+        self._multiple = self._multiple or found.several
+        for tag, cause in found.faults:
+            self._fatal.setdefault(tag.number, rules_v1.reason(tag.number, tag.vr, cause))
 
     def _indexed(self, attribute: Indexed) -> str | None:
         """Return the value for the index: None when there is none to search; an empty PatientID is kept."""

@@ -4,5 +4,6 @@ from collections.abc import Mapping
 
 from systems.dicom_service.operations.records import Kind
 from systems.dicom_service.operations.runner import Work
+from systems.dicom_service.tags.reindex import reindex
 
-WORK: Mapping[Kind, Work] = {}
+WORK: Mapping[Kind, Work] = {Kind.REINDEX: reindex}

@@ -17,7 +17,7 @@ class Condition:
 
     tag: int
     sql: str
-    values: tuple[str, ...]
+    values: tuple[str | int | float, ...]
 
 
 def condition(tag: int, value: str, *, fuzzy: bool) -> Condition:

@@ -8,6 +8,8 @@ from systems.dicom_service.dicom import dictionary
 from systems.dicom_service.dicom.attributes import MODALITIES_IN_STUDY, SEARCHABLE, Level
 from systems.dicom_service.search.attributes import defaults, everything
 from systems.dicom_service.search.conditions import Condition, condition
+from systems.dicom_service.tags.definitions import READY, ExtendedTag, TagSet
+from systems.dicom_service.tags.filters import tag_filter
 from systems.dicom_service.web.problems import BadRequest, bad_parameter
 from systems.dicom_service.web.request import Request
 
@@ -95,7 +97,9 @@ def filters(request: Request) -> list[tuple[str, str]]:
     return list(found.items())
 
 
-def query(request: Request, target: Target, control: Paging, wanted: Sequence[tuple[str, str]]) -> Query:
+def query(
+    request: Request, target: Target, control: Paging, wanted: Sequence[tuple[str, str]], tags: TagSet
+) -> Query:
     """Return the checked search; raises the 400s of QIDO-025 to QIDO-092."""
     conditions: list[Condition] = []
     seen: set[int] = set()
@@ -103,13 +107,19 @@ def query(request: Request, target: Target, control: Paging, wanted: Sequence[tu
         tag = attribute_tag(name)
         if tag is None:
             raise BadRequest(f"Invalid query: unknown query parameter '{name}'.")
-        if not _searchable(tag, target):
+        extended = _extended(tag, target, tags)
+        if extended is None and not _searchable(tag, target):
             raise BadRequest(
                 f"Invalid query: AttributeId {name} is not queryable. If it is an extended query tag, add it first."
             )
+        if extended is not None and not extended.enabled:
+            raise BadRequest(f"Invalid query: query is disabled on specified attribute '{name}'.")
         if not value:
             raise BadRequest(f"Invalid query: empty string value is not supported for attribute '{name}'.")
-        made = condition(tag, value, fuzzy=control.fuzzy)
+        if extended is not None:
+            made = _extended_condition(extended, value, control)
+        else:
+            made = condition(tag, value, fuzzy=control.fuzzy)
         if tag in seen:
             raise BadRequest(
                 f"Invalid query: attribute '{name}' was specified more than once using different ID formats."
@@ -128,6 +138,18 @@ def attribute_tag(name: str) -> int | None:
         private = group & 1 and group > 8 and element > 0x0FFF
         return tag if dictionary.entry(tag) is not None or (private and group != 0xFFFF) else None
     return dictionary.tag_of(name)
+
+
+def _extended(tag: int, target: Target, tags: TagSet) -> ExtendedTag | None:
+    """Return the extended query tag that may be searched here (QIDO-114, QIDO-116)."""
+    extended = tags.by_number.get(tag)
+    usable = extended is not None and extended.status == READY and extended.level in target.levels
+    return extended if usable else None
+
+
+def _extended_condition(tag: ExtendedTag, value: str, control: Paging) -> Condition:
+    made = tag_filter(tag, value, fuzzy=control.fuzzy)
+    return Condition(tag.number, made.sql, made.values)
 
 
 def _searchable(tag: int, target: Target) -> bool:

@@ -7,6 +7,7 @@ from systems.dicom_service.operations.runner import Runner
 from systems.dicom_service.services.descriptions import Descriptions
 from systems.dicom_service.settings import Settings
 from systems.dicom_service.storage.store import Store
+from systems.dicom_service.tags.definitions import Tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +21,5 @@ class Context:
     """Bounds how many images are decoded at a time: each may take several times its size in memory."""
     operations: Runner
     """Runs what answers 202 in the background."""
+    tags: Tags
+    """The extended query tags."""

@@ -12,6 +12,7 @@ from systems.dicom_service.security.roles import Action
 from systems.dicom_service.services.context import Context
 from systems.dicom_service.storage.blobs import Incoming
 from systems.dicom_service.storage.jobs import KeepInstances, NewInstance, Outcome
+from systems.dicom_service.tags.definitions import TagSet
 from systems.dicom_service.web.accept import require_json
 from systems.dicom_service.web.multipart import Content, ContentType, Receiver, receive_parts, receive_single
 from systems.dicom_service.web.problems import BadRequest, TooLarge, UnsupportedMediaType
@@ -105,15 +106,18 @@ class _Transaction:
         return self._reply()
 
     async def _examine(self) -> None:
+        tags = self.context.tags.current(self.context.store.connection)
         for number, part in enumerate(self._parts, 1):
-            self._examine_one(part)
+            self._examine_one(part, tags)
             if number % _EXAMINED_AT_A_STRETCH == 0:
                 # A long request must not make all others wait.
                 await asyncio.sleep(0)
 
-    def _examine_one(self, part: _Part) -> None:
+    def _examine_one(self, part: _Part, tags: TagSet) -> None:
         try:
-            part.examined = examine(_view(part.content), version=self.request.version, study=self.study)
+            part.examined = examine(
+                _view(part.content), version=self.request.version, study=self.study, tags=tags
+            )
         except HeaderError:
             part.failure = FAILED_VALIDATION
         except Exception as error:  # noqa: BLE001 - see below

@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from systems.dicom_service.dicom.attributes import SERIES_ATTRIBUTES, STUDY_ATTRIBUTES, Indexed
+from systems.dicom_service.dicom.elements import open_part10
 from systems.dicom_service.dicom.intake import Examined
+from systems.dicom_service.dicom.text import Decoder
 from systems.dicom_service.storage.blobs import Incoming, Location
 from systems.dicom_service.storage.keys import name_key, text_key
 from systems.dicom_service.storage.writer import Clock
+from systems.dicom_service.tags.definitions import TagSet, everything, generation
+from systems.dicom_service.tags.index import Entry, put
+from systems.dicom_service.tags.instances import found_in
 
 _KEYED = frozenset({"LO", "PN", "SH", "CS"})
 
@@ -115,6 +120,7 @@ class KeepInstances:
     instances: Sequence[NewInstance]
     partition: int = 1
     _written: list[NewInstance] = field(default_factory=list)
+    _generation: int = 0
 
     def blobs(self, connection: sqlite3.Connection) -> Sequence[bytes | Incoming]:
         """Return the contents that are not stored yet, as far as can be seen outside the transaction."""
@@ -133,6 +139,7 @@ class KeepInstances:
     ) -> list[Outcome]:
         """Index the written instances; return one outcome for each instance of the request."""
         where = {id(new): place for new, place in zip(self._written, places, strict=True)}
+        self._generation = generation(connection)
         return [
             self._keep(connection, new, where[id(new)], clock) if id(new) in where else Outcome.DUPLICATE
             for new in self.instances
@@ -165,10 +172,22 @@ class KeepInstances:
         if series_row:
             _SERIES.refresh(connection, series_row, found.series_values)
         watermark = inserted[0]
+        entries = self._tag_entries(connection, new)
+        if entries:
+            put(connection, entries, study=study, series=series, watermark=watermark)
         connection.execute(_SUPERSEDE, (watermark, sop_uid, series_uid, study_uid, self.partition))
         change = (clock.now(), "Create", self.partition, study_uid, series_uid, sop_uid, watermark, watermark)
         connection.execute(_CHANGE, change)
         return Outcome.STORED
+
+    def _tag_entries(self, connection: sqlite3.Connection, new: NewInstance) -> Sequence[Entry]:
+        """Return the values of extended query tags, those of tags added since the instance was examined included."""
+        if new.examined.tag_generation == self._generation:
+            return new.examined.tag_entries
+        data = new.content.view() if isinstance(new.content, Incoming) else new.content
+        _, data_set = open_part10(data)
+        tags = TagSet(0, {tag.number: tag for tag in everything(connection)})
+        return found_in(data_set, Decoder(data_set), tags.indexed, new.examined.dropped).entries
 
     def committed(self, result: list[Outcome]) -> None:
         """Remove received files that were not kept."""
