@@ -30,6 +30,7 @@ from fixtures.reporting.run import RunRecord
 from fixtures.traceability import Profile
 from suites.azure.data import Maker
 from suites.azure.service import VERSIONS, Service
+from suites.azure.workitems import WorkItems
 
 _RUNS = Path(".local/runs")
 _OWN = count(1)
@@ -109,6 +110,14 @@ def make(this_run: Run, _numbers: "count[int]", service: Service) -> Iterator[Ma
     for study in maker.studies:
         status = owner.delete(quote(study, safe="")).status
         assert status in (204, 404, 400), f"clean-up of study {study}: {status}"
+
+
+@pytest.fixture(scope="module")
+def items(web: DicomWeb, make: Maker) -> Iterator[WorkItems]:
+    """Work items on each API version in turn; what is left SCHEDULED is cancelled when the module ends."""
+    made = WorkItems(web, make)
+    yield made
+    made.clean_up()
 
 
 @pytest.fixture(autouse=True)
