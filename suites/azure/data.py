@@ -1,5 +1,7 @@
 """Instances made to measure: a small image with any attribute changed, removed or written wrongly."""
 
+import struct
+import zlib
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -7,21 +9,25 @@ from io import BytesIO
 from itertools import count
 from typing import Any
 
-from pydicom import Dataset, dcmwrite
+from pydicom import Dataset
+from pydicom.charset import convert_encodings
 from pydicom.config import IGNORE, settings
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import correct_ambiguous_vr, write_data_element, write_file_meta_info
 from pydicom.tag import Tag
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from fixtures.data import Run
 from fixtures.data.encode import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from fixtures.data.encode import part10 as encoded
+from fixtures.evidence.encoding import SHORT_VRS
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
-_NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99")
+_NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian)
 _UIDS = (0x0020000D, 0x0020000E, 0x00080018)
 _SCENE = 0  # scenes from 1 on are the demo's
 
@@ -126,10 +132,9 @@ def written(
     dataset: Dataset, syntax: str, meta: Mapping[str, Any] | None = None, raw: Raw | None = None
 ) -> bytes:
     """The file of a data set whose pixels already suit the transfer syntax, whatever it lacks."""
-    copy = Dataset()
-    copy.update(dataset)
-    copy.file_meta = FileMetaDataset()
     whole: dict[str, Any] = {
+        "FileMetaInformationGroupLength": 0,
+        "FileMetaInformationVersion": b"\0\1",
         "MediaStorageSOPClassUID": dataset.get("SOPClassUID") or CT,
         "MediaStorageSOPInstanceUID": dataset.get("SOPInstanceUID") or "1.2.3",
         "TransferSyntaxUID": UID(syntax),
@@ -137,17 +142,43 @@ def written(
         "ImplementationVersionName": IMPLEMENTATION_VERSION_NAME,
         **(meta or {}),
     }
+    information = FileMetaDataset()
     for keyword, value in whole.items():
         if value is not None:
-            setattr(copy.file_meta, keyword, value)
-    copy.file_meta.FileMetaInformationVersion = b"\0\1"
-    copy.file_meta.FileMetaInformationGroupLength = 0
-    copy.preamble = b"\0" * 128
-    for tag, (vr, value) in (raw or {}).items():
-        copy[tag] = element(tag, vr, value)
+            setattr(information, keyword, value)
     out = BytesIO()
-    dcmwrite(out, copy, implicit_vr=syntax == _NATIVE[0], little_endian=True, enforce_file_format=False)
+    out.write(b"\0" * 128 + b"DICM")
+    write_file_meta_info(out, information, enforce_standard=False)  # type: ignore[arg-type]
+    body = _body(dataset, raw or {}, implicit=syntax == ImplicitVRLittleEndian)
+    if syntax == DeflatedExplicitVRLittleEndian:
+        packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        body = packer.compress(body) + packer.flush()
+        body += b"\0" * (len(body) % 2)
+    return out.getvalue() + body
+
+
+def _body(dataset: Dataset, raw: Raw, *, implicit: bool) -> bytes:
+    """The elements one by one: a library that writes a whole data set tidies up the raw ones."""
+    out = DicomBytesIO()
+    out.is_little_endian, out.is_implicit_VR = True, implicit
+    named = correct_ambiguous_vr(Dataset(dataset), is_little_endian=True)
+    for tag in sorted({*map(int, named.keys()), *raw}):
+        if tag in raw:
+            out.write(_plain(element(tag, *raw[tag]), implicit=implicit))
+        else:
+            write_data_element(out, named[tag], convert_encodings(named.get("SpecificCharacterSet")))
     return out.getvalue()
+
+
+def _plain(one: RawDataElement, *, implicit: bool) -> bytes:
+    tag, value = Tag(one.tag), one.value or b""
+    head = struct.pack("<HH", tag.group, tag.element)
+    if implicit:
+        return head + struct.pack("<I", len(value)) + value
+    vr = (one.VR or "UN").encode()
+    if vr in SHORT_VRS:
+        return head + vr + struct.pack("<H", len(value)) + value
+    return head + vr + struct.pack("<HI", 0, len(value)) + value
 
 
 def element(tag: int, vr: str, value: bytes | str) -> RawDataElement:
