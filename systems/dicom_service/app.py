@@ -30,6 +30,7 @@ from systems.dicom_service.settings import Settings
 from systems.dicom_service.storage.store import Store
 from systems.dicom_service.tags import service as tags
 from systems.dicom_service.tags.definitions import Tags
+from systems.dicom_service.update.service import bulk_update
 from systems.dicom_service.web.openapi import document_for
 from systems.dicom_service.web.problems import BadRequest, ClientGone, Problem
 from systems.dicom_service.web.replies import JSON, TEXT, Answer, Reply, Send, json_reply, send_answer
@@ -55,6 +56,7 @@ _SERVICES: dict[str, Service] = {
     "change-feed-latest": change_feed_latest,
     "list-partitions": list_partitions,
     "operation": operation,
+    "bulk-update": bulk_update,
     "add-tags": tags.add_tags,
     "list-tags": tags.list_tags,
     "tag": tags.tag,

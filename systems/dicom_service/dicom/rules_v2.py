@@ -137,6 +137,11 @@ def _multiplicity_cause(tag: int, vr: str, count: int) -> str | None:
     )
 
 
+def cause_in(tag: int, vr: str, text: str) -> str | None:
+    """Return what is wrong with the text of one element, None when nothing is."""
+    return _cause(tag, vr, text)
+
+
 def _cause(tag: int, vr: str, text: str) -> str | None:
     """Return the first thing wrong with a text value, None when it is only unusual."""
     if text.endswith("\0") and vr != "UI":

@@ -6,6 +6,7 @@ from systems.dicom_service.security.roles import Action
 from systems.dicom_service.services.context import Context
 from systems.dicom_service.services.resources import resource
 from systems.dicom_service.storage.catalog import Stored
+from systems.dicom_service.update.originals import wanted_version
 from systems.dicom_service.web.accept import require_json
 from systems.dicom_service.web.replies import DICOM_JSON, Answer, Reply, Streamed
 from systems.dicom_service.web.request import Request
@@ -23,6 +24,8 @@ async def metadata(request: Request, context: Context) -> Answer:
     if (request.header("if-none-match") or "").strip().lower() == etag:
         return Reply(304)
     headers = [("ETag", etag)]
+    # The ETag is that of the latest version, whichever is asked for (META-028).
+    found = wanted_version(request, context.store.connection, found)
     if len(found) > _WHOLE:
         return Streamed(_array(found, context), None, DICOM_JSON, headers)
     body = b"".join([piece async for piece in _array(found, context)])

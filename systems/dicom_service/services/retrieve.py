@@ -10,6 +10,7 @@ from systems.dicom_service.security.roles import Action
 from systems.dicom_service.services.context import Context
 from systems.dicom_service.services.resources import resource
 from systems.dicom_service.storage.catalog import Stored
+from systems.dicom_service.update.originals import wanted_version
 from systems.dicom_service.web.accept import ONE_FILE, ORIGINAL, SEVERAL_FILES, Choice, negotiate
 from systems.dicom_service.web.problems import NotAcceptable, StoreUnavailable
 from systems.dicom_service.web.replies import Answer, Reply, Streamed
@@ -25,7 +26,7 @@ async def retrieve(request: Request, context: Context) -> Answer:
     request.require(Action.READ)
     wanted = resource(request)
     choice = negotiate(request, ONE_FILE if wanted.instance is not None else SEVERAL_FILES)
-    found = wanted.instances(context)
+    found = wanted_version(request, context.store.connection, wanted.instances(context))
     if choice.transfer_syntax == ORIGINAL:
         return await _original(found, choice, context)
     if len(found) > 1:

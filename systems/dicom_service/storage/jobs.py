@@ -40,6 +40,7 @@ class _Parent:
 
     attributes: tuple[Indexed, ...]
     find: str
+    by_id: str
     insert: str
     update: str
 
@@ -51,6 +52,7 @@ class _Parent:
         return cls(
             attributes,
             f"SELECT id, {', '.join(values)} FROM {table} WHERE {' AND '.join(f'{name} = ?' for name in identity)}",  # noqa: S608
+            f"SELECT id, {', '.join(values)} FROM {table} WHERE id = ?",  # noqa: S608
             f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))}) RETURNING id",  # noqa: S608
             f"UPDATE {table} SET {', '.join(f'{name} = ?' for name in columns)} WHERE id = ?",  # noqa: S608
         )
@@ -97,6 +99,26 @@ def _with_keys(attributes: Sequence[Indexed], values: Sequence[str | None]) -> l
         if attribute.vr in _KEYED:
             row.append(None if value is None else key_of(attribute, value))
     return row
+
+
+def refresh_study(connection: sqlite3.Connection, study: int, values: Sequence[str | None]) -> None:
+    """Take over new values of the study attributes, None for those that stay."""
+    row = connection.execute(_STUDY.by_id, (study,)).fetchone()
+    _STUDY.refresh(connection, row, values)
+
+
+def note_change(
+    connection: sqlite3.Connection,
+    clock: Clock,
+    action: str,
+    partition: int,
+    uids: tuple[str, str, str],
+    watermark: int,
+) -> None:
+    """Add a change of an instance that is there to the change feed; its earlier entries become replaced."""
+    study_uid, series_uid, sop_uid = uids
+    connection.execute(_SUPERSEDE, (watermark, sop_uid, series_uid, study_uid, partition))
+    connection.execute(_CHANGE, (clock.now(), action, partition, *uids, watermark, watermark))
 
 
 @dataclass(slots=True)
@@ -175,9 +197,7 @@ class KeepInstances:
         entries = self._tag_entries(connection, new)
         if entries:
             put(connection, entries, study=study, series=series, watermark=watermark)
-        connection.execute(_SUPERSEDE, (watermark, sop_uid, series_uid, study_uid, self.partition))
-        change = (clock.now(), "Create", self.partition, study_uid, series_uid, sop_uid, watermark, watermark)
-        connection.execute(_CHANGE, change)
+        note_change(connection, clock, "Create", self.partition, new.uids, watermark)
         return Outcome.STORED
 
     def _tag_entries(self, connection: sqlite3.Connection, new: NewInstance) -> Sequence[Entry]:
@@ -220,7 +240,7 @@ class Remove:
     def apply(self, connection: sqlite3.Connection, _places: Sequence[Location], clock: Clock) -> int:
         """Remove the instances and what becomes empty above them."""
         rows = self._instances(connection)
-        for watermark, _study, _series, series_uid, sop_uid, object_name in rows:
+        for watermark, _study, _series, series_uid, sop_uid, *object_names in rows:
             connection.execute("DELETE FROM instance WHERE watermark = ?", (watermark,))
             connection.execute(_SUPERSEDE, (None, sop_uid, series_uid, self.study_uid, self.partition))
             change = (
@@ -234,8 +254,7 @@ class Remove:
                 None,
             )
             connection.execute(_CHANGE, change)
-            if object_name is not None:
-                self._files.append(object_name)
+            self._files.extend(name for name in object_names if name is not None)
         for series in {row[2] for row in rows}:
             connection.execute(
                 "DELETE FROM series WHERE id = ? AND NOT EXISTS (SELECT 1 FROM instance WHERE series = ?)",
@@ -257,8 +276,10 @@ class Remove:
             condition += " AND instance.sop_uid = ?"
             values.append(self.sop_uid)
         return connection.execute(
-            f"""SELECT instance.watermark, study.id, series.id, series.series_uid, instance.sop_uid, instance.object
+            f"""SELECT instance.watermark, study.id, series.id, series.series_uid, instance.sop_uid, instance.object,
+                original.object
             FROM study JOIN series ON series.study = study.id JOIN instance ON instance.series = series.id
+            LEFT JOIN original ON original.watermark = instance.watermark
             WHERE {condition} ORDER BY instance.watermark""",  # noqa: S608 - the condition is ours, values are bound
             values,
         ).fetchall()

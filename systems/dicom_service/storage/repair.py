@@ -29,14 +29,20 @@ def repair(folder: Path) -> Repaired:
         repaired = Repaired()
         ends = dict(
             connection.execute(
-                "SELECT segment, MAX(offset + size) FROM instance WHERE segment IS NOT NULL GROUP BY segment"
+                """SELECT segment, MAX(stop) FROM (
+                    SELECT segment, offset + size AS stop FROM instance WHERE segment IS NOT NULL
+                    UNION ALL SELECT segment, offset + size FROM original WHERE segment IS NOT NULL
+                ) GROUP BY segment"""
             )
         )
         for number, path in _segments(folder / "segments"):
             repaired.orphan_bytes += _trim(path, ends.pop(number, 0))
         objects = {
             row[0]: row[1]
-            for row in connection.execute("SELECT object, size FROM instance WHERE object IS NOT NULL")
+            for row in connection.execute(
+                """SELECT object, size FROM instance WHERE object IS NOT NULL
+                UNION ALL SELECT object, size FROM original WHERE object IS NOT NULL"""
+            )
         }
         for path in (folder / "objects").iterdir():
             if objects.pop(path.name, None) is None:

@@ -23,6 +23,7 @@ _ROUTES: dict[str, dict[str, str]] = {
     "studies": {"GET": "search-studies", "POST": "store"},
     "series": {"GET": "search-series"},
     "instances": {"GET": "search-instances"},
+    "studies/$bulkUpdate": {"POST": "bulk-update"},
     "studies/{study}": {"GET": "retrieve", "POST": "store", "DELETE": "delete"},
     "studies/{study}/metadata": {"GET": "metadata"},
     "studies/{study}/series": {"GET": "search-series"},
@@ -108,7 +109,7 @@ def _tree() -> _Node:
                 node.below_variable = node.below_variable or _Node()
                 node = node.below_variable
             else:
-                node = node.words.setdefault(segment, _Node())
+                node = node.words.setdefault(segment.lower(), _Node())
         node.methods, node.template = methods, path
     return root
 
