@@ -1,13 +1,12 @@
 """Creating work items: UIDs, answers and what the service sets itself (PS3.18 section 11.4)."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from fixtures.clients.dicomweb import DICOM_JSON
 from fixtures.traceability import requirement
-from suites.azure.workitems import WorkItems, first, model, refused
+from suites.azure.workitems import WorkItems, first, is_recent, model, refused
 
 
 @requirement("UPS-001")
@@ -135,9 +134,3 @@ def test_everything_comes_back(items: WorkItems) -> None:
     assert {key: stored.get(key) for key in payload if key not in own} == {
         key: value for key, value in payload.items() if key not in own
     }
-
-
-def is_recent(value: str) -> bool:
-    """Whether a DICOM date-time lies within a day of now: services differ in whether they name the offset."""
-    moment = datetime.strptime(value[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-    return abs((datetime.now(UTC) - moment).total_seconds()) < 86400

@@ -3,7 +3,9 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
@@ -103,6 +105,12 @@ def refused(answer: Response, status: int, *texts: str, because: str = "") -> No
     body = answer.body.decode("utf-8", "replace").lower()
     missing = [text for text in texts if text.lower() not in body]
     assert (answer.status, missing) == (status, []), f"{because} {answer.describe()}"
+
+
+def is_recent(value: str) -> bool:
+    """Whether a DICOM date-time lies within a day of now: services differ in whether they name the offset."""
+    moment = datetime.strptime(value[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    return abs((datetime.now(UTC) - moment).total_seconds()) < 86400
 
 
 @dataclass
@@ -220,3 +228,10 @@ class WorkItems:
         for uid in self.made:
             status = self.cancel(uid).status
             assert status in (202, 400, 409), f"clean-up of work item {uid}: {status}"
+
+
+def warned(items: WorkItems, answer: Response, text: str | None = None) -> None:
+    """Assert a Warning header: 299, the host with a colon, then the text quoted, by default the answer's (UPS-033)."""
+    host = urlsplit(items.web.http.base_url).hostname
+    quoted = answer.body.decode() if text is None else text
+    assert answer.header("Warning") == f'299 {host}: "{quoted}"', answer.describe()
