@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.traceability import requirement
+from fixtures.traceability import needs, requirement
 from suites.azure.service import Service
 
 pytestmark = pytest.mark.azure
@@ -54,6 +54,7 @@ def test_any_method(service: Service, method: str) -> None:
     assert answer.json().keys() == service.anonymous.request("GET", PATH).json().keys()
 
 
+@needs("open-source")
 @requirement("HLTH-006")
 def test_check_names(service: Service) -> None:
     """The checks of the blob stores go by the names of the open-source server (HLTH-006)."""
