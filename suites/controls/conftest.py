@@ -6,7 +6,8 @@ import pytest
 
 from fixtures.deployment.deploy import choose_runner
 from fixtures.traceability import Profile
-from suites.controls.cases import CASES, Case
+from suites.controls.case import Case
+from suites.controls.cases import CASES
 from suites.controls.runs import Runs
 
 CLEAN = "clean"
@@ -36,10 +37,3 @@ def runs(
         made.announce(case.sabotage.name, case.tests, case.sabotage.name)
     yield made
     made.close()
-
-
-@pytest.fixture
-def case(request: pytest.FixtureRequest) -> Case:
-    """The control under test."""
-    wanted: Case = request.param
-    return wanted

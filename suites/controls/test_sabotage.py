@@ -5,7 +5,8 @@ import re
 import pytest
 
 from fixtures.traceability import requirement
-from suites.controls.cases import CASES, Case
+from suites.controls.case import Case
+from suites.controls.cases import CASES
 from suites.controls.conftest import CLEAN
 from suites.controls.runs import Runs
 
