@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from pydicom.uid import UID_dictionary
 from pynetdicom.presentation import AllStoragePresentationContexts
 
 # An implementation UID of our own under the 2.25 root, fixed so that stored files can be told apart by writer.
@@ -25,7 +26,14 @@ GET_CLASSES: Final = frozenset({PATIENT_ROOT_GET, STUDY_ROOT_GET})
 PATIENT_ROOT_CLASSES: Final = frozenset({PATIENT_ROOT_FIND, PATIENT_ROOT_MOVE, PATIENT_ROOT_GET})
 QUERY_RETRIEVE_CLASSES: Final = FIND_CLASSES | MOVE_CLASSES | GET_CLASSES
 
-STORAGE_CLASSES: Final = frozenset(str(context.abstract_syntax) for context in AllStoragePresentationContexts)
+# pynetdicom knows the current classes, pydicom's dictionary (PS3.6 annex A) the retired ones as well: old archives hold them.
+STORAGE_CLASSES: Final = frozenset(
+    str(context.abstract_syntax) for context in AllStoragePresentationContexts
+) | frozenset(
+    uid
+    for uid, (name, kind, *_) in UID_dictionary.items()
+    if kind == "SOP Class" and "Storage" in name and uid.startswith("1.2.840.10008.5.1.4.1.1.")
+)
 
 IMPLICIT_VR_LE: Final = "1.2.840.10008.1.2"
 EXPLICIT_VR_LE: Final = "1.2.840.10008.1.2.1"
