@@ -231,3 +231,18 @@ def test_null_padding_on_several_values(v2: DicomWeb, make: Maker) -> None:
     quoted = 'DICOM100: (0008,0008) - Content "ORIGINAL\\PRIMARY" does not validate VR CS'
     assert reasons(answer)[0].startswith(quoted), reasons(answer)
     assert outcome(stored(v2, make(raw={0x00080008: ("CS", b"ORIGINAL\\PRIMARY ")}))) == (200, [], [])
+
+
+@requirement("STOW-097")
+def test_nested_violation_leaves_the_sequence(v2: DicomWeb, make: Maker) -> None:
+    """An invalid nested value stays in metadata; a root attribute of that tag may go, others stay (STOW-097)."""
+    item = Dataset()
+    item[0x0008103E] = element(0x0008103E, "LO", b"nested\tvalue")
+    made = make(RequestAttributesSequence=[item], SeriesDescription="root", StudyDescription="kept")
+    answer = stored(v2, made)
+    assert [reason.partition(" - ")[0] for reason in reasons(answer)] == ["DICOM100: (0008,103e)"]
+    described = metadata(v2, made)
+    (nested,) = described["00400275"]["Value"]
+    assert nested["0008103E"]["Value"] == ["nested\tvalue"]
+    assert described.get("0008103E", {"Value": ["root"]})["Value"] == ["root"]
+    assert described["00081030"]["Value"] == ["kept"]
