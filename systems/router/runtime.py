@@ -199,7 +199,7 @@ class Router:
         """Pause, resume or wake a queue and record it (ROUTER-101, ROUTER-102)."""
         gate = self.groups[name].gate
         if action == "wake":
-            await self.queue.release_outage(name)
+            await self.queue.release(name, everything=True)
             gate.wake()
         else:
             gate.hold(paused=action == "pause")

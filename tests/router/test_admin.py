@@ -63,7 +63,7 @@ def test_wake_ends_a_long_back_off(make_router: MakeRouter, cloud: FakeCloud) ->
     router = make_router(backoff="first_seconds = 200\nceiling_seconds = 300")
     cloud.script = [lambda _: (503, {}, b"")]
     send(router.intake, [make_dataset()])
-    eventually(lambda: router.destination("cloud")["backoff_until"], within=10, because="back-off")
+    eventually(lambda: router.destination("cloud")["last_error"], within=10, because="the refusal")
     router.ask("POST", "/queues/cloud/wake")
     eventually(lambda: cloud.stored, within=5, because="delivery after the wake")
 

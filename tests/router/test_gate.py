@@ -55,6 +55,18 @@ def test_retry_after_lengthens_and_wake_ends_the_wait() -> None:
     asyncio.run(work())
 
 
+def test_only_many_different_objects_in_a_row_count_as_the_destination() -> None:
+    async def work() -> None:
+        gate = Gate(BACKOFF)
+        assert not any(gate.refused(1, "503") for _ in range(20))
+        assert [gate.refused(n, "503") for n in range(1, 6)] == [False] * 4 + [True]
+        gate.served()
+        assert not gate.refused(6, "503")
+        assert gate.state == "running"
+
+    asyncio.run(work())
+
+
 def test_pause_and_stop_are_independent() -> None:
     async def work() -> None:
         gate = Gate(BACKOFF)

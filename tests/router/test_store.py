@@ -23,8 +23,8 @@ LIMITS = SpoolLimits(0, 100, 100, 0, 1e9, 1 << 20)
 BOTH = ["ORTHANC", "cloud"]
 
 
-def received(uid: str, body: bytes = b"data set", file: Path | None = None) -> Received:
-    identity = Identity(uid, CT, "1.2", "1.1", "1.2.840.10008.1.2.1")
+def received(uid: str, body: bytes = b"data set", file: Path | None = None, study: str = "1.1") -> Received:
+    identity = Identity(uid, CT, "1.2", study, "1.2.840.10008.1.2.1")
     made = Received(
         identity, hashlib.sha256(body).hexdigest(), 0, "modality-intake", "GDCM", "QIEROUTER", [body], file
     )
@@ -132,7 +132,7 @@ def test_claims_respect_time_size_and_solo(tmp_path: Path) -> None:
         first, second = await queue.claim("cloud", 5, 3000)
         await queue.settle(
             [
-                Settlement(first, Effect.OUTAGE, not_before=9e12),
+                Settlement(first, Effect.TRANSIENT, not_before=9e12, until_recovery=True),
                 Settlement(second, Effect.FAILED, solo=True),
             ]
         )
@@ -140,11 +140,56 @@ def test_claims_respect_time_size_and_solo(tmp_path: Path) -> None:
         assert (alone.identity.sop_instance_uid, alone.failures) == ("1.2", 1)
         assert len(await queue.claim("cloud", 5, 1 << 20)) == 3
         assert await queue.claim("cloud", 5, 1 << 20) == []
-        await queue.release_outage("cloud")
+        await queue.release("cloud")
         (released,) = await queue.claim("cloud", 5, 1 << 20)
         assert released.identity.sop_instance_uid == "1.1"
 
     run(tmp_path, work)
+
+
+def test_batch_is_of_one_study_and_the_oldest_study_goes_first(tmp_path: Path) -> None:
+    async def work(queue: SqliteQueue) -> None:
+        for n in range(1, 7):
+            await queue.accept(received(f"1.{n}", study=f"2.{n % 2}"), ["cloud"])
+        claimed = [await queue.claim("cloud", 2, 1 << 20) for _ in range(4)]
+        uids = [[task.identity.sop_instance_uid for task in batch] for batch in claimed]
+        assert uids == [["1.1", "1.3"], ["1.2", "1.4"], ["1.5"], ["1.6"]]
+
+    run(tmp_path, work)
+
+
+def test_probe_avoids_what_the_destination_may_have_stumbled_over(tmp_path: Path) -> None:
+    async def probe(queue: SqliteQueue, avoid: list[int]) -> str:
+        (task,) = await queue.claim_probe("cloud", avoid)
+        await queue.settle([Settlement(task, Effect.OUTAGE)])
+        return task.identity.sop_instance_uid
+
+    async def work(queue: SqliteQueue) -> None:
+        for n in range(1, 4):
+            await queue.accept(received(f"1.{n}"), ["cloud"])
+        seen = [await probe(queue, avoid) for avoid in ([], [1], [1, 2], [1, 2, 3], [1, 2, 3])]
+        assert seen == ["1.1", "1.2", "1.3", "1.1", "1.2"]
+
+    run(tmp_path, work)
+
+
+def test_restart_forgets_what_only_waited_for_the_destination(tmp_path: Path) -> None:
+    async def before(queue: SqliteQueue) -> None:
+        for n in range(1, 3):
+            await queue.accept(received(f"1.{n}"), ["cloud"])
+        first, second = await queue.claim("cloud", 5, 1 << 20)
+        waiting = Settlement(first, Effect.TRANSIENT, not_before=9e12, until_recovery=True)
+        await queue.settle([waiting, Settlement(second, Effect.FAILED, not_before=9e12)])
+
+    async def after(queue: SqliteQueue) -> None:
+        (task,) = await queue.claim("cloud", 5, 1 << 20)
+        assert task.identity.sop_instance_uid == "1.1"
+        await queue.release("cloud", everything=True)
+        (task,) = await queue.claim("cloud", 5, 1 << 20)
+        assert task.identity.sop_instance_uid == "1.2"
+
+    run(tmp_path, before)
+    run(tmp_path, after)
 
 
 def test_digest_record_outlives_the_object_for_its_time(tmp_path: Path) -> None:

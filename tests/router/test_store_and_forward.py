@@ -8,7 +8,17 @@ import pytest
 from fixtures.waiting import eventually
 from systems.router.store.audit import broken_link
 from tests.router.conftest import MakeRouter, RouterProcess
-from tests.router.fakes import FakeCloud, FakePacs, digest, make_dataset, part10, send, stow_body, uid_of
+from tests.router.fakes import (
+    FakeCloud,
+    FakePacs,
+    digest,
+    make_dataset,
+    part10,
+    send,
+    stow_body,
+    study_of,
+    uid_of,
+)
 
 
 def test_object_reaches_both_destinations_byte_for_byte(
@@ -130,47 +140,111 @@ def test_outage_of_the_pacs_does_not_delay_the_cloud(
     eventually(lambda: len(pacs.stored) == 5, within=15, because="the PACS to catch up")
 
 
-def test_poison_object_is_dead_lettered_and_does_not_stop_the_queue(
+def test_object_put_off_again_and_again_is_never_given_up_and_holds_up_nobody(
     router: RouterProcess, cloud: FakeCloud
+) -> None:
+    study = make_dataset()
+    put_off = make_dataset(study=study.StudyInstanceUID)
+    cloud.always = lambda parts: (503, {}, b"") if put_off.SOPInstanceUID in map(uid_of, parts) else None
+
+    others = [make_dataset(study=study.StudyInstanceUID) for _ in range(6)]
+    assert send(router.intake, [study, put_off, *others]) == [0] * 8
+    eventually(lambda: len(cloud.stored) == 7, within=15, because="the others to be delivered")
+
+    def tries() -> int:
+        assert send(router.intake, [make_dataset()]) == [0]
+        return sum(post == [put_off.SOPInstanceUID] for post in cloud.posts)
+
+    eventually(lambda: tries() >= 8, within=20, because="more tries than failures are borne", every=0.2)
+    row = router.destination("cloud")
+    assert (row["state"], row["dead_lettered"]) == ("running", 0)
+
+    cloud.always = None
+    eventually(lambda: put_off.SOPInstanceUID in cloud.stored, within=5, because="its turn")
+    assert set(cloud.effects.values()) == {1}
+
+
+def test_cloud_that_puts_off_one_and_all_is_left_alone_until_a_probe_gets_through(
+    make_router: MakeRouter, cloud: FakeCloud
+) -> None:
+    router = make_router(backoff="first_seconds = 0.3\nceiling_seconds = 0.5")
+    cloud.always = lambda _: (503, {}, b"")
+    datasets = [make_dataset() for _ in range(30)]
+    assert send(router.intake, datasets) == [0] * 30
+    eventually(
+        lambda: router.destination("cloud")["state"] in ("backing off", "probing"),
+        within=10,
+        because="back-off",
+    )
+    assert len(cloud.posts) < 15
+
+    cloud.always = None
+    eventually(lambda: len(cloud.stored) == 30, within=10, because="all to flow on")
+    assert router.destination("cloud")["dead_lettered"] == 0
+
+
+@pytest.mark.parametrize("answer", ["unreadable", "cut"])
+def test_poison_object_is_given_up_slowly_and_does_not_stop_the_queue(
+    router: RouterProcess, cloud: FakeCloud, answer: str
 ) -> None:
     poison = make_dataset()
 
     def fall_over(parts: list[bytes]) -> tuple[int, dict[str, str], bytes] | None:
-        return (500, {}, b"") if poison.SOPInstanceUID in map(uid_of, parts) else None
+        if poison.SOPInstanceUID not in map(uid_of, parts):
+            return None
+        # Announced longer than it is, the answer is cut when the server closes the connection.
+        return 200, {"Content-Length": "1000"} if answer == "cut" else {}, b"<html>"
 
     cloud.always = fall_over
     others = [make_dataset() for _ in range(6)]
     assert send(router.intake, [others[0], poison, *others[1:]]) == [0] * 7
-
     eventually(lambda: len(cloud.stored) == 6, within=15, because="the others to be delivered")
-    more = 0
 
     def keep_sending() -> bool:
-        nonlocal more
-        more += 1
         send(router.intake, [make_dataset()])
         return bool(router.destination("cloud")["dead_lettered"])
 
-    eventually(keep_sending, within=30, because="the poison to be given up", every=0.2)
+    eventually(keep_sending, within=30, because="the poison to be given up", every=0.1)
     (letter,) = router.ask("GET", "/dead-letters").json()
     assert letter["sop_instance_uid"] == poison.SOPInstanceUID
+    assert letter["last_attempt"] - letter["first_attempt"] > 0.5
 
     cloud.always = None
     assert router.ask("POST", f"/dead-letters/{letter['id']}/retry").status_code == 200
     eventually(lambda: poison.SOPInstanceUID in cloud.stored, within=10, because="the retried letter")
 
 
+def test_backlog_of_an_outage_is_delivered_in_order_of_arrival(
+    make_router: MakeRouter, cloud: FakeCloud
+) -> None:
+    router = make_router()
+    cloud.stop()
+    first = [make_dataset() for _ in range(24)]
+    datasets = [each for ds in first for each in (ds, make_dataset(study=ds.StudyInstanceUID))]
+    assert send(router.intake, datasets) == [0] * 48
+    eventually(lambda: router.destination("cloud")["last_error"], within=10, because="the outage")
+    cloud.start()
+
+    eventually(lambda: len(cloud.stored) == 48, within=15, because="the backlog to drain")
+    arrived = [ds.StudyInstanceUID for ds in first]
+    delivered = list(dict.fromkeys(study_of(content) for content in cloud.stored.values()))
+    assert max(abs(delivered.index(uid) - place) for place, uid in enumerate(arrived)) <= 4
+
+
 def test_unusable_batch_answer_is_settled_object_by_object(router: RouterProcess, cloud: FakeCloud) -> None:
     bad = make_dataset()
     cloud.always = lambda parts: (400, {}, b"") if bad.SOPInstanceUID in map(uid_of, parts) else None
-
-    send(router.intake, [make_dataset(), bad, make_dataset()])
+    router.ask("POST", "/queues/cloud/pause")
+    study = bad.StudyInstanceUID
+    send(router.intake, [make_dataset(study=study), bad, make_dataset(study=study)])
+    router.ask("POST", "/queues/cloud/resume")
 
     eventually(
         lambda: len(cloud.stored) == 2 and router.destination("cloud")["dead_lettered"] == 1,
         within=15,
         because="isolation",
     )
+    assert len(cloud.posts[0]) == 3
 
 
 def test_uncertain_outcome_is_asked_before_sending_again(router: RouterProcess, cloud: FakeCloud) -> None:

@@ -38,7 +38,8 @@ class Verdict:
     """The outcome for one instance.
 
     `status` is the C-STORE status of the synchronous bridge. `uncertain`: the cloud may hold the instance. `retry_after`
-    is seconds. `batch_fault`: the answer speaks of the request as a whole, so each instance deserves its own.
+    is seconds. `batch_fault`: the answer speaks of the request as a whole, so each instance deserves its own. `answered`:
+    the cloud itself said so; else there was no answer, or no token to ask with.
     """
 
     kind: Kind
@@ -47,6 +48,7 @@ class Verdict:
     uncertain: bool = False
     retry_after: float | None = None
     batch_fault: bool = False
+    answered: bool = True
 
 
 @dataclass(frozen=True, slots=True)

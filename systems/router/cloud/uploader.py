@@ -87,5 +87,5 @@ class Uploader:
 def failure_verdict(error: CloudUnreachableError | CloudUnauthorisedError) -> Verdict:
     """No HTTP answer, or no token: the last rows of the table."""
     if isinstance(error, CloudUnauthorisedError):
-        return Verdict(Kind.UNAUTHORISED, 0x0124, str(error))
-    return Verdict(Kind.TRANSIENT, 0xA700, str(error), uncertain=error.sent)
+        return Verdict(Kind.UNAUTHORISED, 0x0124, str(error), answered=False)
+    return Verdict(Kind.TRANSIENT, 0xA700, str(error), uncertain=error.sent, answered=False)

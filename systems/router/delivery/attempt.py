@@ -1,6 +1,6 @@
 """The outcome of one attempt to deliver one object, before back-off and bounds are applied."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,9 +11,12 @@ from systems.router.store.model import Effect, Task
 class Attempt:
     """What an attempt did.
 
-    `OUTAGE` speaks of the destination (`holds_destination`) or of an object whose turn must wait without counting as its
-    failure; `FAILED` is a bounded failure of the object; `DEAD` is final. `suspect`: the object may be what broke
-    the destination. `conflict` raises the identity alarm. `retry_after` is seconds.
+    `OUTAGE`: the destination is away (no connection, no token). `TRANSIENT`: it answered, but not now. `FAILED` is a bounded
+    failure of the object; `DEAD` is final.
+
+    `reached`: the destination may have seen the object, so the object may be what it stumbled over. `shared`: the outcome
+    speaks of a request that carried other objects too, so nobody knows whose it is. `suspect`: nothing usable was said
+    about an object that was alone, which is borne only so often. `retry_after` is seconds.
     """
 
     task: Task
@@ -22,7 +25,8 @@ class Attempt:
     reason: str = ""
     uncertain: bool = False
     solo: bool = False
-    holds_destination: bool = False
+    reached: bool = False
+    shared: bool = False
     suspect: bool = False
     retry_after: float | None = None
 
@@ -47,3 +51,8 @@ class Carrier(Protocol):
     async def close(self) -> None:
         """Give connections back."""
         ...
+
+
+def is_away(attempts: Collection[Attempt]) -> bool:
+    """Whether one of them found the destination away."""
+    return any(attempt.effect is Effect.OUTAGE for attempt in attempts)

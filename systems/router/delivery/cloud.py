@@ -10,7 +10,7 @@ from systems.router.cloud.readback import Held
 from systems.router.cloud.stow import Part
 from systems.router.cloud.stow_table import Kind, Verdict
 from systems.router.cloud.uploader import Upload, Uploader
-from systems.router.delivery.attempt import Attempt
+from systems.router.delivery.attempt import Attempt, is_away
 from systems.router.delivery.blocking import in_thread
 from systems.router.errors import DamagedError
 from systems.router.store.arrivals import DAMAGED
@@ -18,6 +18,7 @@ from systems.router.store.model import Effect, Task
 from systems.router.store.spool import Spool
 
 _STREAMED_FROM: Final = 8 << 20
+_QUESTIONS_AT_ONCE: Final = 8
 _FINAL: Final = frozenset({Kind.REJECTED, Kind.CONFLICT})
 _DELIVERED: Final = frozenset({Kind.STORED, Kind.STORED_WITH_WARNING, Kind.ALREADY_STORED})
 
@@ -28,6 +29,7 @@ class CloudCarrier:
     def __init__(self, uploader: Uploader, spool: Spool) -> None:
         self._uploader = uploader
         self._spool = spool
+        self._questions = asyncio.Semaphore(_QUESTIONS_AT_ONCE)
 
     @property
     def batch_instances(self) -> int:
@@ -46,14 +48,14 @@ class CloudCarrier:
         """See `Carrier`."""
         attempts: list[Attempt] = []
         uploads: list[tuple[Task, Upload]] = []
-        for task, upload in zip(tasks, await asyncio.to_thread(self._read_all, tasks), strict=True):
-            if isinstance(upload, Attempt):
-                attempts.append(upload)
-            elif task.uncertain and (known := await self._ask(task, upload)) is not None:
-                attempts.append(known)
-            else:
+        read = await asyncio.to_thread(self._read_all, tasks)
+        known = await asyncio.gather(*map(self._known, tasks, read))
+        for task, upload, attempt in zip(tasks, read, known, strict=True):
+            if attempt is not None:
+                attempts.append(attempt)
+            elif isinstance(upload, Upload):
                 uploads.append((task, upload))
-        if any(attempt.holds_destination for attempt in attempts):
+        if is_away(attempts):
             return attempts + [Attempt(task, Effect.RETURNED, "") for task, _ in uploads]
         if uploads:
             verdicts = await self._uploader.store([upload for _, upload in uploads])
@@ -62,6 +64,15 @@ class CloudCarrier:
                 judge(task, verdicts[task.identity.sop_instance_uid], alone=alone) for task, _ in uploads
             ]
         return attempts
+
+    async def _known(self, task: Task, upload: Upload | Attempt) -> Attempt | None:
+        """What is known of the task without an upload; None when it has to be uploaded."""
+        if isinstance(upload, Attempt):
+            return upload
+        if not task.uncertain:
+            return None
+        async with self._questions:
+            return await self._ask(task, upload)
 
     def _read_all(self, tasks: Sequence[Task]) -> list[Upload | Attempt]:
         return [self._read(task) for task in tasks]
@@ -91,17 +102,16 @@ class CloudCarrier:
         except CloudAnswerError as error:
             return Attempt(
                 task,
-                Effect.OUTAGE,
+                Effect.TRANSIENT,
                 f"HTTP {error.status}",
                 str(error),
                 uncertain=True,
-                holds_destination=True,
+                solo=True,
+                reached=True,
                 retry_after=error.retry_after,
             )
         except (CloudUnreachableError, CloudUnauthorisedError) as error:
-            return Attempt(
-                task, Effect.OUTAGE, "not asked", str(error), uncertain=True, holds_destination=True
-            )
+            return Attempt(task, Effect.OUTAGE, "not asked", str(error), uncertain=True)
         if held is Held.SAME:
             return Attempt(task, Effect.DELIVERED, "found there")
         if held is Held.DIFFERENT:
@@ -110,28 +120,30 @@ class CloudCarrier:
 
 
 def judge(task: Task, verdict: Verdict, *, alone: bool) -> Attempt:
-    """From the table's verdict to the queue's effect (ROUTER-043, last column)."""
+    """From the table's verdict to the queue's effect (ROUTER-043, last column).
+
+    What is said of a request with several objects, and not of each of them, is nobody's failure: each gets a request of
+    its own first.
+    """
     kind, reason, status = verdict.kind, verdict.comment, f"{verdict.status:04X}"
     if kind in _DELIVERED:
         return Attempt(task, Effect.DELIVERED, status, kind.value)
     if kind in _FINAL:
         return Attempt(task, Effect.DEAD, "conflict" if kind is Kind.CONFLICT else status, reason)
-    if verdict.batch_fault:
-        # The refusal may be due to another object of the batch: each one gets a request of its own first.
-        effect = Effect.DEAD if alone else Effect.OUTAGE
-        return Attempt(task, effect, status, reason, solo=True)
-    if kind in (Kind.PROCESSING_FAILURE, Kind.REFUSED):
+    if kind is Kind.PROCESSING_FAILURE or (kind is Kind.REFUSED and alone):
         return Attempt(task, Effect.FAILED, status, reason, uncertain=verdict.uncertain, solo=True)
-    if kind is Kind.IN_PROGRESS:
-        return Attempt(task, Effect.OUTAGE, status, reason, uncertain=True)
+    if verdict.batch_fault and alone:
+        return Attempt(task, Effect.DEAD, status, reason)
+    away = kind is Kind.UNAUTHORISED or not verdict.answered
     return Attempt(
         task,
-        Effect.OUTAGE,
+        Effect.OUTAGE if away else Effect.TRANSIENT,
         status,
         reason,
-        uncertain=verdict.uncertain,
-        solo=verdict.uncertain,
-        holds_destination=True,
-        suspect=verdict.uncertain and alone,
+        uncertain=verdict.uncertain or kind is Kind.IN_PROGRESS,
+        solo=not away or verdict.uncertain,
+        reached=verdict.answered or verdict.uncertain,
+        shared=not alone and kind is not Kind.IN_PROGRESS,
+        suspect=alone and (kind is Kind.UNKNOWN or (not verdict.answered and verdict.uncertain)),
         retry_after=verdict.retry_after,
     )

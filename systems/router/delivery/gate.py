@@ -5,11 +5,12 @@ import contextlib
 import random
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Final, Literal
 
 from systems.router.config.model import Backoff
 
 State = Literal["running", "paused", "stopped", "backing off", "probing"]
+_REFUSALS_IN_A_ROW: Final = 5
 
 
 def delay(backoff: Backoff, failures: int, draw: Callable[[], float] = random.random) -> float:
@@ -34,6 +35,7 @@ class Gate:
         self.down_since: float | None = None
         self.last_success: float | None = None
         self.last_error = ""
+        self._refused: set[int] = set()
 
     def _notify(self) -> None:
         self._changed.set()
@@ -79,8 +81,7 @@ class Gate:
 
     def succeeded(self) -> float | None:
         """The destination works. Returns the seconds it was down, or None when it was not."""
-        self.successes += 1
-        self.last_success = time.time()
+        self.served()
         if not self.failures:
             return None
         down = time.time() - (self.down_since or time.time())
@@ -89,6 +90,18 @@ class Gate:
         self._probing = False
         self._notify()
         return down
+
+    def served(self) -> None:
+        """It did something for us; this alone ends no outage."""
+        self.successes += 1
+        self.last_success = time.time()
+        self._refused.clear()
+
+    def refused(self, task_id: int, reason: str) -> bool:
+        """One object was put off. True when so many in a row were that it cannot be the objects: then it counts as down."""
+        self.last_error = reason
+        self._refused.add(task_id)
+        return len(self._refused) >= _REFUSALS_IN_A_ROW
 
     def failed(self, reason: str, retry_after: float | None) -> bool:
         """The destination does not work. Returns whether this began an outage. Late failures of one wave count once."""

@@ -9,9 +9,10 @@ from typing import Final
 
 from systems.router.config.model import Backoff, Destination
 from systems.router.delivery.attempt import Attempt, Carrier
-from systems.router.delivery.gate import Gate, delay
+from systems.router.delivery.gate import Gate
+from systems.router.delivery.settling import Settling
 from systems.router.store.arrivals import DAMAGED
-from systems.router.store.model import Effect, Settlement, Task
+from systems.router.store.model import Effect, Task
 from systems.router.store.queue import SqliteQueue
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class WorkerGroup:
         self.carrier = carrier
         self._queue = queue
         self._backoff = backoff
-        self._strikes: dict[int, tuple[int, int]] = {}
+        self._settling = Settling(destination.name, backoff, destination.max_failures)
         self._workers: list[asyncio.Task[None]] = []
         self._busy: set[asyncio.Task[None] | None] = set()
         self._stopping = False
@@ -74,8 +75,7 @@ class WorkerGroup:
         """Claim, deliver, settle. Returns whether there was anything to do."""
         ready = self._queue.ready(self.destination.name)
         ready.clear()
-        limit = 1 if probe else self.carrier.batch_instances
-        tasks = await self._queue.claim(self.destination.name, limit, self.carrier.batch_bytes)
+        tasks = await self._claim(probe=probe)
         if not tasks:
             self.gate.unused(probe=probe)
             return False
@@ -86,6 +86,12 @@ class WorkerGroup:
         if self.destination.rate_per_second:
             await asyncio.sleep(len(tasks) * self.destination.concurrency / self.destination.rate_per_second)
         return True
+
+    async def _claim(self, *, probe: bool) -> list[Task]:
+        name = self.destination.name
+        if probe:
+            return await self._queue.claim_probe(name, self._settling.troubled)
+        return await self._queue.claim(name, self.carrier.batch_instances, self.carrier.batch_bytes)
 
     async def _wait(self) -> None:
         """Sleep until a task arrives or a delayed one is due."""
@@ -110,19 +116,32 @@ class WorkerGroup:
             ]
 
     async def _conclude(self, attempts: Sequence[Attempt], *, probe: bool) -> None:
-        """Decide back-off and dead letters, then record."""
-        down = next((attempt for attempt in attempts if attempt.holds_destination), None)
-        worked = any(_spoke(attempt) for attempt in attempts)
-        settlements = [self._settlement(attempt) for attempt in attempts]
-        if down is not None and self.gate.failed(down.reason, down.retry_after):
+        """Decide about the destination, then about each object, then record."""
+        works = any(_spoke(attempt) for attempt in attempts)
+        away = self._away(attempts, probe=probe)
+        if works and away is not None:
+            self.gate.served()
+        if away is not None and self.gate.failed(away.reason, away.retry_after):
             name = self.destination.name
-            log.warning("%s is down: %s", name, down.reason)
-            await self._queue.note("destination down", destination=name, reason=down.reason)
-        await self._queue.settle(settlements)
-        if down is None and worked:
+            log.warning("%s is down: %s", name, away.reason)
+            await self._queue.note("destination down", destination=name, reason=away.reason)
+        # After the gate: what goes back to the queue now is not to be claimed before the next probe.
+        await self._queue.settle([self._settling.settle(each, self.gate.successes) for each in attempts])
+        if away is None and works:
             await self._report_recovery(self.gate.succeeded())
-        elif down is None:
+        elif away is None:
             self.gate.unused(probe=probe)
+
+    def _away(self, attempts: Sequence[Attempt], *, probe: bool) -> Attempt | None:
+        """The attempt that says that the destination cannot be used: it was not reached, or it puts off one and all."""
+        for attempt in attempts:
+            if attempt.effect is Effect.OUTAGE:
+                return attempt
+            if attempt.effect is Effect.TRANSIENT and not attempt.shared:
+                new = self._settling.is_new_trouble(attempt)
+                if probe or (new and self.gate.refused(attempt.task.task_id, attempt.reason)):
+                    return attempt
+        return None
 
     async def _report_recovery(self, down_seconds: float | None) -> None:
         if down_seconds is None:
@@ -133,49 +152,7 @@ class WorkerGroup:
         await self._queue.note(
             "destination recovered", destination=name, outage_seconds=round(down_seconds, 3), backlog=backlog
         )
-        await self._queue.release_outage(name)
-
-    def _settlement(self, attempt: Attempt) -> Settlement:
-        task, effect, reason = attempt.task, attempt.effect, attempt.reason
-        failures = task.failures + 1
-        if effect is Effect.OUTAGE and attempt.suspect:
-            failures = self._strike(task)
-            if failures >= self.destination.max_failures:
-                effect = Effect.DEAD
-                reason = f"{reason}; {failures} times, while other objects were delivered"
-        elif effect is Effect.FAILED and failures >= self.destination.max_failures:
-            effect, reason = Effect.DEAD, f"{reason}; given up after {failures} attempts"
-        if effect in (Effect.DELIVERED, Effect.DEAD):
-            self._strikes.pop(task.task_id, None)
-        if effect is Effect.DEAD:
-            log.error(
-                "dead letter: %s for %s: %s",
-                task.identity.sop_instance_uid,
-                self.destination.name,
-                attempt.status,
-            )
-        wait = 0.0
-        if effect is Effect.FAILED:
-            wait = delay(self._backoff, failures)
-        elif effect is Effect.OUTAGE:
-            wait = max(delay(self._backoff, min(task.attempts, 30)), attempt.retry_after or 0.0)
-        return Settlement(
-            task,
-            effect,
-            attempt.status,
-            reason,
-            uncertain=attempt.uncertain,
-            solo=attempt.solo,
-            not_before=time.time() + wait if wait else 0.0,
-        )
-
-    def _strike(self, task: Task) -> int:
-        """How often this object met silence although the destination served others in between (ROUTER-108)."""
-        count, successes = self._strikes.get(task.task_id, (0, -1))
-        if self.gate.successes > successes:
-            count += 1
-        self._strikes[task.task_id] = (count, self.gate.successes)
-        return count
+        await self._queue.release(name)
 
 
 def _spoke(attempt: Attempt) -> bool:

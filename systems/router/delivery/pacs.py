@@ -7,7 +7,7 @@ from typing import Final
 from pydicom.dataset import Dataset
 
 from systems.router.config.model import PacsBridge, Peer, Timers
-from systems.router.delivery.attempt import Attempt
+from systems.router.delivery.attempt import Attempt, is_away
 from systems.router.delivery.blocking import in_thread
 from systems.router.dimse.client import Association
 from systems.router.dimse.errors import ContextNotAccepted, DimseError, NoAnswer
@@ -68,7 +68,7 @@ class PacsCarrier:
             by_calling_ae.setdefault(calling, []).append(task)
         for calling, group in by_calling_ae.items():
             for contexts, some in _split(group):
-                if any(attempt.holds_destination for attempt in attempts):
+                if is_away(attempts):
                     attempts += [Attempt(task, Effect.RETURNED, "") for task in some]
                 else:
                     attempts += await self._deliver_on_one(calling, contexts, some)
@@ -90,27 +90,12 @@ class PacsCarrier:
             lost = tasks[len(attempts)]
             attempts.append(
                 Attempt(
-                    lost,
-                    Effect.OUTAGE,
-                    "no answer",
-                    str(error),
-                    uncertain=True,
-                    holds_destination=True,
-                    suspect=True,
+                    lost, Effect.OUTAGE, "no answer", str(error), uncertain=True, reached=True, suspect=True
                 )
             )
         except DimseError as error:
             first = tasks[len(attempts)]
-            attempts.append(
-                Attempt(
-                    first,
-                    Effect.OUTAGE,
-                    "no association",
-                    str(error),
-                    first.uncertain,
-                    holds_destination=True,
-                )
-            )
+            attempts.append(Attempt(first, Effect.OUTAGE, "no association", str(error), first.uncertain))
         attempts += [Attempt(task, Effect.RETURNED, "") for task in tasks[len(attempts) :]]
         return attempts
 
@@ -171,7 +156,7 @@ def judge(task: Task, status: Status) -> Attempt:
     if status.is_success or status.code in (0xB000, 0xB006, 0xB007):
         return Attempt(task, Effect.DELIVERED, text)
     if status.code & 0xFF00 == 0xA700:
-        return Attempt(task, Effect.OUTAGE, text, reason, holds_destination=True, suspect=True)
+        return Attempt(task, Effect.TRANSIENT, text, reason, reached=True)
     if status.code & 0xFF00 == 0xA900 or status.code == _SOP_CLASS_NOT_SUPPORTED:
         return Attempt(task, Effect.DEAD, text, reason)
     return Attempt(task, Effect.FAILED, text, reason)

@@ -1,6 +1,6 @@
 """The narrow interface of the queue (ROUTER-100, 101): a broker could stand behind it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import Any, Protocol
@@ -67,6 +67,7 @@ class Effect(Enum):
 
     DELIVERED = "delivered"
     OUTAGE = "outage"
+    TRANSIENT = "transient"
     FAILED = "failed"
     DEAD = "dead-lettered"
     RETURNED = "returned"
@@ -77,7 +78,8 @@ class Settlement:
     """The outcome of one attempt. `status` is short and stable, `reason` is for people.
 
     `uncertain`: the destination may hold the object, so it is asked before the next attempt (ROUTER-104).
-    `not_before` is seconds since the epoch. `solo`: next time alone in its request, to isolate it.
+    `not_before` is seconds since the epoch. `solo`: next time alone in its request, to isolate it. `until_recovery`: it may
+    go earlier when the destination comes back from an outage.
     """
 
     task: Task
@@ -87,6 +89,7 @@ class Settlement:
     uncertain: bool = False
     solo: bool = False
     not_before: float = 0.0
+    until_recovery: bool = False
 
 
 @dataclass(slots=True)
@@ -129,15 +132,19 @@ class Queue(Protocol):
         ...
 
     async def claim(self, destination: str, limit: int, byte_limit: int) -> list[Task]:
-        """Take the oldest waiting tasks whose time has come; a `solo` task comes alone."""
+        """Take the oldest waiting task whose time has come and more of its study; a `solo` task comes alone."""
+        ...
+
+    async def claim_probe(self, destination: str, avoid: Collection[int]) -> list[Task]:
+        """Take one task to find out whether the destination is back; those in `avoid` only when there are no others."""
         ...
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         """Record outcomes."""
         ...
 
-    async def release_outage(self, destination: str) -> None:
-        """Let tasks that only waited for the destination to come back go at once."""
+    async def release(self, destination: str, *, everything: bool = False) -> None:
+        """Let tasks that only waited for the destination to come back go at once, or `everything` that waits."""
         ...
 
     async def count_refused(self, path: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,8 @@ class SqliteQueue:
             row[0]
             for row in self._connection.execute("SELECT DISTINCT pack FROM object WHERE pack IS NOT NULL")
         }
+        # What only waited for a destination is tried at once: the restart may be what it waited for.
+        self._connection.execute("UPDATE task SET not_before = 0 WHERE state = 0 AND outage = 1")
         removed = self.spool.recover(known)
         if interrupted or removed:
             log.warning(
@@ -108,15 +110,21 @@ class SqliteQueue:
             partial(tasks.claim, destination=destination, limit=limit, byte_limit=byte_limit)
         )
 
+    async def claim_probe(self, destination: str, avoid: Collection[int]) -> list[Task]:
+        """See `model.Queue`."""
+        if not self._counters.waiting(destination):
+            return []
+        return await self._writer.do(partial(tasks.claim_probe, destination=destination, avoid=tuple(avoid)))
+
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         """See `model.Queue`."""
         if settlements:
             keep = self._limits.keep_delivered_seconds
             await self._writer.do(partial(tasks.settle, settlements=settlements, keep_seconds=keep))
 
-    async def release_outage(self, destination: str) -> None:
+    async def release(self, destination: str, *, everything: bool = False) -> None:
         """See `model.Queue`."""
-        await self._writer.do(partial(tasks.release_outage, destination=destination))
+        await self._writer.do(partial(tasks.release, destination=destination, everything=everything))
 
     async def count_refused(self, path: str) -> None:
         """See `model.Queue`."""

@@ -1,17 +1,25 @@
 """What the index does with tasks: claiming, settling, looking up."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
+
+import orjson
 
 from systems.router.objects import Identity
 from systems.router.store.model import Effect, Location, Settlement, Task, TaskState
 from systems.router.store.transaction import Transaction
 
-_CLAIM = """
+_TASK = """
 SELECT task.id, object_id, sop_instance_uid, sop_class_uid, series_instance_uid, study_instance_uid,
   transfer_syntax_uid, digest, pack, pack_offset, length, calling_ae, attempts, failures, uncertain, solo, received_at
 FROM task JOIN object ON object.id = object_id
-WHERE destination = ? AND state = 0 AND not_before <= ? ORDER BY task.id LIMIT ?"""
+WHERE destination = ? AND state = 0 AND not_before <= ? {rest}"""
+_STUDY: Final = 5
+_CLAIM = _TASK.format(rest="ORDER BY task.id LIMIT ?")
+_PROBE = _TASK.format(rest="AND task.id NOT IN (SELECT value FROM json_each(?)) ORDER BY task.id LIMIT 1")
+_PROBE_AGAIN = _TASK.format(rest="ORDER BY last_attempt, task.id LIMIT 1")
+# Studies that arrive at the same time lie interleaved in the queue: so far is looked ahead for more of the oldest one's.
+_WINDOW: Final = 4
 
 _ROWS = """
 SELECT task.id, destination, state, sop_instance_uid, study_instance_uid, digest, attempts, failures, status, reason,
@@ -20,25 +28,47 @@ FROM task JOIN object ON object.id = object_id WHERE {where} ORDER BY task.id LI
 
 
 def claim(tx: Transaction, destination: str, limit: int, byte_limit: int) -> list[Task]:
-    """Mark the oldest due tasks as in progress; the mark survives a kill and makes them uncertain then."""
-    tasks: list[Task] = []
+    """Mark the oldest due task, and more of its study, as in progress; the mark survives a kill and means uncertain then.
+
+    A batch is of one study: as many studies are on their way as there are workers, so they start in order of arrival, and
+    what befalls one request befalls one study.
+    """
+    chosen: list[Task] = []
     size = 0
-    for row in tx.connection.execute(_CLAIM, (destination, tx.now, limit)).fetchall():
+    rows = tx.connection.execute(_CLAIM, (destination, tx.now, limit * _WINDOW))
+    for row in rows:
+        if chosen and row[_STUDY] != chosen[0].identity.study_instance_uid:
+            continue
         task = _task(destination, row)
         size += task.location.length
-        if tasks and (task.solo or size > byte_limit):
+        if chosen and (task.solo or size > byte_limit):
             break
-        tasks.append(task)
-        if task.solo:
+        chosen.append(task)
+        if task.solo or len(chosen) == limit:
             break
+    rows.close()
+    return _begin(tx, destination, chosen)
+
+
+def claim_probe(tx: Transaction, destination: str, avoid: Sequence[int]) -> list[Task]:
+    """Mark one task: the oldest that is not to be avoided, else the one that was not tried for longest."""
+    numbers = orjson.dumps(avoid).decode()
+    row = (
+        tx.connection.execute(_PROBE, (destination, tx.now, numbers)).fetchone()
+        or tx.connection.execute(_PROBE_AGAIN, (destination, tx.now)).fetchone()
+    )
+    return _begin(tx, destination, [_task(destination, row)] if row else [])
+
+
+def _begin(tx: Transaction, destination: str, chosen: list[Task]) -> list[Task]:
     tx.connection.executemany(
         "UPDATE task SET state = 1, attempts = attempts + 1, last_attempt = ?, "
         "first_attempt = coalesce(first_attempt, ?) WHERE id = ?",
-        [(tx.now, tx.now, task.task_id) for task in tasks],
+        [(tx.now, tx.now, task.task_id) for task in chosen],
     )
-    for _ in tasks:
+    for _ in chosen:
         tx.counters.move(destination, TaskState.WAITING, TaskState.IN_PROGRESS)
-    return tasks
+    return chosen
 
 
 def _task(destination: str, row: tuple[Any, ...]) -> Task:
@@ -72,6 +102,7 @@ _AFTER = {
     Effect.DELIVERED: TaskState.DELIVERED,
     Effect.DEAD: TaskState.DEAD,
     Effect.OUTAGE: TaskState.WAITING,
+    Effect.TRANSIENT: TaskState.WAITING,
     Effect.FAILED: TaskState.WAITING,
     Effect.RETURNED: TaskState.WAITING,
 }
@@ -89,7 +120,7 @@ def _settle_one(tx: Transaction, settlement: Settlement) -> None:
             int(effect in (Effect.FAILED, Effect.DEAD)),
             settlement.uncertain or (effect is Effect.RETURNED and task.uncertain),
             settlement.solo or (effect is Effect.RETURNED and task.solo),
-            effect is Effect.OUTAGE,
+            settlement.until_recovery,
             settlement.not_before,
             tx.now if state in (TaskState.DELIVERED, TaskState.DEAD) else None,
             settlement.status,
@@ -104,7 +135,7 @@ def _settle_one(tx: Transaction, settlement: Settlement) -> None:
         tx.ready.add(task.destination)
     if effect is not Effect.RETURNED:
         tx.audit.add(
-            "failed" if effect in (Effect.OUTAGE, Effect.FAILED) else effect.value,
+            effect.value if effect in (Effect.DELIVERED, Effect.DEAD) else "failed",
             tx.now,
             sop_instance_uid=task.identity.sop_instance_uid,
             destination=task.destination,
@@ -130,10 +161,11 @@ def _settle_object(tx: Transaction, task: Task, keep_seconds: float) -> None:
     tx.release(task.location.pack)
 
 
-def release_outage(tx: Transaction, destination: str) -> None:
-    """Let tasks that only waited for the destination go at once."""
+def release(tx: Transaction, destination: str, *, everything: bool) -> None:
+    """Let tasks go at once: those that only waited for the destination to come back, or `everything` that waits."""
     tx.connection.execute(
-        "UPDATE task SET not_before = 0 WHERE destination = ? AND state = 0 AND outage = 1", (destination,)
+        "UPDATE task SET not_before = 0 WHERE destination = ? AND state = 0 AND (? OR outage = 1)",
+        (destination, everything),
     )
     tx.ready.add(destination)
 
