@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 
+from systems.dicom_service.export import blobs
+from systems.dicom_service.export.service import export
 from systems.dicom_service.imaging import late
 from systems.dicom_service.operations.runner import Runner
 from systems.dicom_service.operations.service import operation
@@ -57,6 +59,8 @@ _SERVICES: dict[str, Service] = {
     "list-partitions": list_partitions,
     "operation": operation,
     "bulk-update": bulk_update,
+    "export": export,
+    blobs.ACTION: blobs.storage_account,
     "add-tags": tags.add_tags,
     "list-tags": tags.list_tags,
     "tag": tags.tag,
@@ -157,7 +161,9 @@ class Application:
         content_types = [
             value.decode("latin-1") for name, value in scope["headers"] if name == b"content-type"
         ]
-        found = route(scope["method"], scope["path"], content_types)
+        found = blobs.route(scope["method"], scope["path"]) or route(
+            scope["method"], scope["path"], content_types
+        )
         if isinstance(found, Refused):
             raise _refusal(found, scope)
         authorization = _header(scope, b"authorization")

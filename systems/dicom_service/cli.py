@@ -83,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--partitions", action="store_true", help="data partitions: /v2/partitions/NAME/studies and so on"
     )
+    run.add_argument("--no-export", action="store_true", help="no export, and no storage account built in")
+    run.add_argument("--no-export-sas", action="store_true", help="refuse shared access signatures in exports")
+    run.add_argument("--no-export-public", action="store_true", help="refuse public containers in exports")
     run.add_argument(
         "--workers", type=_positive, default=1, metavar="N", help="processes (default: %(default)s)"
     )
@@ -176,6 +179,9 @@ def _serve(options: argparse.Namespace) -> None:
             largest_file=options.max_file_size,
             cors=_cors(options),
             partitions=options.partitions,
+            export=not options.no_export,
+            export_sas=not options.no_export_sas,
+            export_public=not options.no_export_public,
         )
         tls = Tls(options.tls_cert, options.tls_key) if options.tls_cert else None
         application = Application(settings)

@@ -23,3 +23,6 @@ class Settings:
     largest_file: int = LARGEST_FILE
     cors: CorsPolicy = NO_CORS
     partitions: bool = False
+    export: bool = True
+    export_sas: bool = True
+    export_public: bool = True

@@ -36,6 +36,7 @@ _ROUTES: dict[str, dict[str, str]] = {
     "studies/{study}/series/{series}/instances/{instance}/rendered": {"GET": "rendered"},
     "studies/{study}/series/{series}/instances/{instance}/frames/{frames}": {"GET": "frames"},
     "studies/{study}/series/{series}/instances/{instance}/frames/{frames}/rendered": {"GET": "rendered"},
+    "export": {"POST": "export"},
     "changefeed": {"GET": "change-feed"},
     "changefeed/latest": {"GET": "change-feed-latest"},
     "partitions": {"GET": "list-partitions"},
@@ -51,7 +52,7 @@ _ROUTES: dict[str, dict[str, str]] = {
 
 
 # The resources of the whole service, which have no second path below a partition (API-010).
-_SERVICE_WIDE = frozenset({"changefeed", "extendedquerytags", "operations", "partitions"})
+_SERVICE_WIDE = frozenset({"changefeed", "extendedquerytags", "operations", "partitions", "devstoreaccount1"})
 
 
 def is_partitioned(template: str) -> bool:
