@@ -8,6 +8,8 @@ import pytest
 from fixtures.traceability import requirement
 from suites.azure.workitems import CODE, PERFORMED, WorkItems, first, is_recent, key, model, refused, warned
 
+pytestmark = pytest.mark.azure
+
 _PROGRESS = "ProcedureStepProgressInformationSequence"
 _PERFORMED = "UnifiedProcedureStepPerformedProcedureSequence"
 _DISCONTINUED = "ProcedureStepDiscontinuationReasonCodeSequence"

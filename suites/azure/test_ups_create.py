@@ -8,6 +8,8 @@ from fixtures.clients.dicomweb import DICOM_JSON
 from fixtures.traceability import requirement
 from suites.azure.workitems import WorkItems, first, is_recent, model, refused
 
+pytestmark = pytest.mark.azure
+
 
 @requirement("UPS-001")
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"null", b"[1]", b"not json", b'["text"]'])

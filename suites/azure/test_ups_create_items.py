@@ -7,6 +7,8 @@ import pytest
 from fixtures.traceability import requirement
 from suites.azure.workitems import CODE, EMPTY, INSTANCES, WorkItems, refused, shown
 
+pytestmark = pytest.mark.azure
+
 _QUALIFIERS = {
     "UniversalEntityID": EMPTY,
     "IdentifierTypeCode": EMPTY,

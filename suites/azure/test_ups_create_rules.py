@@ -5,6 +5,8 @@ import pytest
 from fixtures.traceability import requirement
 from suites.azure.workitems import CODE, EMPTY, WorkItems, first, refused, shown
 
+pytestmark = pytest.mark.azure
+
 _WITH_VALUE = (
     "ScheduledProcedureStepPriority",
     "ProcedureStepLabel",

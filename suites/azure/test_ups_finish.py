@@ -7,6 +7,8 @@ import pytest
 from fixtures.traceability import requirement
 from suites.azure.workitems import CANCELLED, CODE, PERFORMED, WorkItems, first, refused, shown
 
+pytestmark = pytest.mark.azure
+
 _PERFORMED = "UnifiedProcedureStepPerformedProcedureSequence"
 _PROGRESS = "ProcedureStepProgressInformationSequence"
 

@@ -10,6 +10,8 @@ from fixtures.clients.dicomweb import DICOM_JSON
 from fixtures.traceability import requirement
 from suites.azure.workitems import WorkItems, model, refused
 
+pytestmark = pytest.mark.azure
+
 _WRONG_TYPES = ("application/json", "application/dicom", "text/plain", "multipart/related; boundary=x")
 _CLAIM = {"TransactionUID": "1.2.3", "ProcedureStepState": "IN PROGRESS"}
 

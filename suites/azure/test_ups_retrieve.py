@@ -6,6 +6,8 @@ from fixtures.clients.dicomweb import DICOM_JSON
 from fixtures.traceability import requirement
 from suites.azure.workitems import WorkItems, first, key, refused
 
+pytestmark = pytest.mark.azure
+
 _TRANSACTION_UID = key("TransactionUID")
 
 

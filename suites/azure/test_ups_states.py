@@ -7,6 +7,8 @@ import pytest
 from fixtures.traceability import requirement
 from suites.azure.workitems import EMPTY, WorkItems, model, refused, shown, warned
 
+pytestmark = pytest.mark.azure
+
 _IN_PROGRESS, _COMPLETED, _CANCELED = "IN PROGRESS", "COMPLETED", "CANCELED"
 
 

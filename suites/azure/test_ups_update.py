@@ -7,6 +7,8 @@ import pytest
 from fixtures.traceability import requirement
 from suites.azure.workitems import CODE, WorkItems, entry, first, is_recent, key, refused, warned
 
+pytestmark = pytest.mark.azure
+
 _LABEL = {"ProcedureStepLabel": "Changed"}
 
 

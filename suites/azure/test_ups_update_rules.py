@@ -7,6 +7,8 @@ import pytest
 from fixtures.traceability import requirement
 from suites.azure.workitems import CODE, EMPTY, INSTANCES, PERFORMED, WorkItems, first, refused, shown
 
+pytestmark = pytest.mark.azure
+
 _FORBIDDEN: dict[str, Any] = {
     "SOPClassUID": "1.2.840.10008.5.1.4.34.6.1",
     "SOPInstanceUID": "1.2.3",

@@ -69,7 +69,7 @@ def _number(request: Request, name: str, default: int, least: int, most: int, la
     if not re.fullmatch(r"\s*[+-]?[0-9]{1,20}\s*", text) or abs(int(text)) > largest:
         raise bad_parameter(name, f"The value '{text[:64]}' is not a number.")
     if not least <= int(text) <= most:
-        raise bad_parameter(name, f"The value must be between {least} and {most}.")
+        raise bad_parameter(name, f"The field {name} must be between {least} and {most}.")
     return int(text)
 
 
