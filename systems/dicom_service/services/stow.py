@@ -14,7 +14,14 @@ from systems.dicom_service.storage.blobs import Incoming
 from systems.dicom_service.storage.jobs import KeepInstances, NewInstance, Outcome
 from systems.dicom_service.tags.definitions import TagSet
 from systems.dicom_service.web.accept import require_json
-from systems.dicom_service.web.multipart import Content, ContentType, Receiver, receive_parts, receive_single
+from systems.dicom_service.web.multipart import (
+    Content,
+    ContentType,
+    Lost,
+    Receiver,
+    receive_parts,
+    receive_single,
+)
 from systems.dicom_service.web.problems import BadRequest, TooLarge, UnsupportedMediaType
 from systems.dicom_service.web.replies import DICOM_JSON, Reply, json_reply
 from systems.dicom_service.web.request import Request
@@ -114,39 +121,57 @@ class _Transaction:
                 await asyncio.sleep(0)
 
     def _examine_one(self, part: _Part, tags: TagSet) -> None:
+        lost = isinstance(part.content, Lost)
         try:
             part.examined = examine(
                 _view(part.content), version=self.request.version, study=self.study, tags=tags
             )
         except HeaderError:
-            part.failure = FAILED_VALIDATION
+            part.failure = PROCESSING_FAILURE if lost else FAILED_VALIDATION
         except Exception as error:  # noqa: BLE001 - see below
             # One instance that our own reading cannot cope with must not fail the others (STOW-064).
             _log.error("an instance could not be examined: %s", logs.origin(error))
             part.failure = PROCESSING_FAILURE
         else:
-            if part.examined.failed:
+            if lost:
+                part.failure = PROCESSING_FAILURE
+            elif part.examined.failed:
                 part.failure = FAILED_VALIDATION
 
     async def _keep(self, parts: list[_Part]) -> None:
-        news = [NewInstance(part.examined, part.content) for part in parts if part.examined is not None]
+        ready = [part for part in parts if await self._is_on_disk(part)]
+        news = [
+            NewInstance(part.examined, part.content)
+            for part in ready
+            if part.examined is not None and not isinstance(part.content, Lost)
+        ]
         if not news:
             return
         try:
-            for new in news:
-                if isinstance(new.content, Incoming):
-                    await asyncio.to_thread(new.content.make_durable)
             outcomes: list[Outcome] = await self.context.store.change(
                 KeepInstances(news, self.request.partition.key)
             )
         except Exception as error:  # noqa: BLE001 - reported per instance, whatever it was (STOW-064)
             _log.error("instances could not be stored: %s", logs.origin(error))
-            for part in parts:
+            for part in ready:
                 part.failure = PROCESSING_FAILURE
             return
-        for part, outcome in zip(parts, outcomes, strict=True):
+        for part, outcome in zip(ready, outcomes, strict=True):
             if outcome is Outcome.DUPLICATE:
                 part.failure = ALREADY_EXISTS
+
+    async def _is_on_disk(self, part: _Part) -> bool:
+        """Bring a received file to disk; one that does not get there fails alone (STOW-064)."""
+        if not isinstance(part.content, Incoming):
+            return True
+        try:
+            await asyncio.to_thread(part.content.make_durable)
+        except OSError as error:
+            _log.error("a file could not be brought to disk: %s", logs.origin(error))
+            part.failure = PROCESSING_FAILURE
+            self._discard([part])
+            return False
+        return True
 
     @staticmethod
     def _discard(parts: list[_Part]) -> None:
@@ -210,6 +235,8 @@ class _Transaction:
 
 
 def _view(content: Content) -> Buffer:
+    if isinstance(content, Lost):
+        return content.beginning
     return content.view() if isinstance(content, Incoming) else content
 
 

@@ -1,19 +1,31 @@
 """Request bodies of a store: one file, or multipart/related parts, received piece by piece (PS3.18 section 8.6)."""
 
+import logging
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from systems.dicom_service.storage.blobs import Incoming
 from systems.dicom_service.web.accept import split_outside_quotes
 from systems.dicom_service.web.problems import BadRequest, TooLarge, UnsupportedMediaType
 from systems.dicom_service.web.request import Request
+from systems.shared import logs
 
-Content = bytes | Incoming
-
+_log = logging.getLogger(__name__)
 _LARGEST_IN_MEMORY = 1 << 20
 _REQUEST_IN_MEMORY = 16 << 20
 _MOST_HEADERS = 16
 _LARGEST_HEADERS = 16 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A file that could not be kept while it arrived, and how it began."""
+
+    beginning: bytes
+
+
+Content = bytes | Incoming | Lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +56,53 @@ class Receiver:
         self._pieces: list[bytes] = []
         self._size = 0
         self._file: Incoming | None = None
+        self._lost: Lost | None = None
         self.contents: list[Content] = []
 
     def write(self, data: bytes) -> None:
-        """Add to the current content; raises `TooLarge`."""
+        """Add to the current content; raises `TooLarge`.
+
+        When the disk does not take it, that content is lost and the others go on (STOW-064).
+        """
         self._size += len(data)
         if self._size > self._largest:
             raise TooLarge(f"The DICOM file exceeds the limit of {self._largest} bytes.")
+        if self._lost is not None:
+            return
         if self._file is None:
             self._in_memory += len(data)
+            self._pieces.append(data)
             if self._size <= _LARGEST_IN_MEMORY and self._in_memory <= _REQUEST_IN_MEMORY:
-                self._pieces.append(data)
                 return
-            self._file = self._open_file()
             self._in_memory -= self._size
-            for piece in self._pieces:
-                self._file.write(piece)
-            self._pieces.clear()
-        self._file.write(data)
+        try:
+            self._spill(data)
+        except OSError as error:
+            _log.error("a file could not be received: %s", logs.origin(error))
+            self._lose()
+
+    def _spill(self, data: bytes) -> None:
+        if self._file is not None:
+            self._file.write(data)
+            return
+        self._file = self._open_file()
+        for piece in self._pieces:
+            self._file.write(piece)
+        self._pieces.clear()
+
+    def _lose(self) -> None:
+        beginning = b"".join(self._pieces)
+        if self._file is not None:
+            with suppress(OSError):
+                beginning = beginning or bytes(self._file.view()[:_LARGEST_IN_MEMORY])
+            with suppress(OSError):
+                self._file.discard()
+        self._lost, self._file = Lost(beginning), None
+        self._pieces.clear()
 
     def finish(self) -> None:
         """End the current content."""
-        self.contents.append(self._file or b"".join(self._pieces))
+        self.contents.append(self._lost or self._file or b"".join(self._pieces))
         self._start()
 
     def drop(self) -> None:
@@ -83,7 +120,7 @@ class Receiver:
         self.contents.clear()
 
     def _start(self) -> None:
-        self._pieces, self._size, self._file = [], 0, None
+        self._pieces, self._size, self._file, self._lost = [], 0, None, None
 
 
 async def body_pieces(request: Request) -> AsyncIterator[bytes]:
