@@ -3,9 +3,12 @@
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from systems.dicom_service.storage.blobs import Incoming, Location
-from systems.dicom_service.storage.writer import Clock
+
+if TYPE_CHECKING:  # the writer opens the index, and the index has this module's table
+    from systems.dicom_service.storage.writer import Clock
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS partition (
@@ -54,7 +57,7 @@ class AddPartition:
         """A partition has no blob."""
         return ()
 
-    def apply(self, connection: sqlite3.Connection, _places: Sequence[Location], clock: Clock) -> Partition:
+    def apply(self, connection: sqlite3.Connection, _places: Sequence[Location], clock: "Clock") -> Partition:
         """Insert the row, or find the one another request was quicker to insert."""
         known = find(connection, self.name)
         if known is not None:
