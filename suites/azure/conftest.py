@@ -30,6 +30,7 @@ from fixtures.reporting.run import RunRecord
 from fixtures.traceability import Profile
 from suites.azure.data import Maker
 from suites.azure.service import VERSIONS, Service
+from suites.azure.tags import Tags, tags_of
 from suites.azure.workitems import WorkItems
 
 _RUNS = Path(".local/runs")
@@ -118,6 +119,13 @@ def items(web: DicomWeb, make: Maker) -> Iterator[WorkItems]:
     made = WorkItems(web, make)
     yield made
     made.clean_up()
+
+
+@pytest.fixture
+def tags(web: DicomWeb) -> Iterator[Tags]:
+    """The extended query tags, through each API version in turn; those a test adds are deleted after it."""
+    with tags_of(web) as own:
+        yield own
 
 
 @pytest.fixture(autouse=True)
