@@ -40,12 +40,15 @@ def data_action_allowed(application: str, call: Call) -> bool:
     return call.action in PERMISSIONS[application]
 
 
-def calls(world: World, study: Study, store: Study | None = None) -> list[Call]:
-    """Every call of CLAIM-AUTH-02, aimed at `study`; `store` is what the store call sends. Deletes come last."""
+def calls(world: World, study: Study, store: Study | None = None, *, tags: bytes = b"[]") -> list[Call]:
+    """Every call of CLAIM-AUTH-02, aimed at `study`; `store` is what the store call sends. Deletes come last.
+
+    `tags` is the body of the call that adds extended query tags: as it stands it adds none.
+    """
     return [
         *_store_calls(world, store or study),
         *_read_calls(world, study),
-        *_management_calls(world),
+        *_management_calls(world, tags),
         *_delete_calls(world, study),
     ]
 
@@ -101,7 +104,7 @@ def _read_calls(world: World, study: Study) -> list[Call]:
     ]
 
 
-def _management_calls(world: World) -> list[Call]:
+def _management_calls(world: World, tags: bytes) -> list[Call]:
     path = _below(world)
     json = (("Content-Type", "application/json"), ("Accept", "application/json"))
     return [
@@ -112,12 +115,12 @@ def _management_calls(world: World) -> list[Call]:
             path("/extendedquerytags"),
             "manageExtendedQueryTags",
             json,
-            b"[]",
+            tags,
         ),
         Call(
             "delete extended query tag",
             "DELETE",
-            path("/extendedquerytags/00101002"),
+            path("/extendedquerytags/77991001"),
             "manageExtendedQueryTags",
         ),
         Call("operation", "GET", path("/operations/00000000000000000000000000000001"), "read"),
