@@ -70,6 +70,11 @@ def _parser() -> argparse.ArgumentParser:
         help="largest file stored (default: %(default)s)",
     )
     run.add_argument(
+        "--full-validation",
+        action="store_true",
+        help="validate every element: v1 then refuses what v2 warns about, and v2 names sequences as a whole",
+    )
+    run.add_argument(
         "--cors-origin",
         action="append",
         default=[],
@@ -84,7 +89,9 @@ def _parser() -> argparse.ArgumentParser:
         "--partitions", action="store_true", help="data partitions: /v2/partitions/NAME/studies and so on"
     )
     run.add_argument("--no-export", action="store_true", help="no export, and no storage account built in")
-    run.add_argument("--no-export-sas", action="store_true", help="refuse shared access signatures in exports")
+    run.add_argument(
+        "--no-export-sas", action="store_true", help="refuse shared access signatures in exports"
+    )
     run.add_argument("--no-export-public", action="store_true", help="refuse public containers in exports")
     run.add_argument(
         "--workers", type=_positive, default=1, metavar="N", help="processes (default: %(default)s)"
@@ -177,6 +184,7 @@ def _serve(options: argparse.Namespace) -> None:
             check_roles=not options.no_roles,
             clock_tolerance=options.clock_tolerance,
             largest_file=options.max_file_size,
+            full_validation=options.full_validation,
             cors=_cors(options),
             partitions=options.partitions,
             export=not options.no_export,

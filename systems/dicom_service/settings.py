@@ -21,6 +21,7 @@ class Settings:
     check_roles: bool = True
     clock_tolerance: int = 300
     largest_file: int = LARGEST_FILE
+    full_validation: bool = False
     cors: CorsPolicy = NO_CORS
     partitions: bool = False
     export: bool = True

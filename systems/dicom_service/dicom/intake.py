@@ -58,24 +58,37 @@ class Examined:
     """Values of the extended query tags of that generation."""
 
 
-def examine(data: Buffer, *, version: int, study: str | None, tags: TagSet = NO_TAGS) -> Examined:
+def examine(
+    data: Buffer, *, version: int, study: str | None, tags: TagSet = NO_TAGS, full: bool = False
+) -> Examined:
     """Judge an incoming file by the rules of major `version`; `study` is the UID of the path, if any.
+
+    With `full` every root element is validated and named, also under v1 (STOW-129).
 
     Raises `HeaderError` when the bytes cannot be parsed at all (STOW-026).
     """
     meta, data_set = open_part10(data)
-    return _Examination(data_set, meta.transfer_syntax_uid, version, study, tags).run(len(data))
+    return _Examination(data_set, meta.transfer_syntax_uid, version, study, tags, full=full).run(len(data))
 
 
 class _Examination:
     def __init__(
-        self, data_set: DataSet, transfer_syntax_uid: str, version: int, study: str | None, tags: TagSet
+        self,
+        data_set: DataSet,
+        transfer_syntax_uid: str,
+        version: int,
+        study: str | None,
+        tags: TagSet,
+        *,
+        full: bool,
     ) -> None:
         self._data_set = data_set
         self._decoder = Decoder(data_set)
         self._version = version
         self._study = study
         self._tags = tags
+        self._violations = rules_v2.root_violations if full else rules_v2.violations
+        self._full = full
         self._syntax = transfer_syntax_uid
         self._reasons: dict[int, str] = {}
         self._fatal: dict[int, str] = {}
@@ -87,8 +100,10 @@ class _Examination:
         if self._version == 1:
             self._check_v1()
             self._check_v1_tags()
+            if self._full:
+                self._fatal = {**self._violations(self._data_set, self._decoder), **self._fatal}
         else:
-            self._reasons = rules_v2.violations(self._data_set, self._decoder)
+            self._reasons = self._violations(self._data_set, self._decoder)
             if not self._fatal:
                 self._check_v2_patient_id()
         found = Examined(self._first(SOP_CLASS_UID), self._first(SOP_INSTANCE_UID))

@@ -57,6 +57,17 @@ def violations(data_set: DataSet, decoder: Decoder) -> dict[int, str]:
     return found
 
 
+def root_violations(data_set: DataSet, decoder: Decoder) -> dict[int, str]:
+    """Return one reason for each root element with a violation in it, at whatever depth (STOW-129)."""
+    found: dict[int, str] = {}
+    for element in data_set.elements:
+        for _, reason in _violations(data_set, [element], decoder):
+            creator = _creator(data_set, data_set.elements, element.tag)
+            found[element.tag] = f"DICOM100: {shown(element.tag, creator)} - {reason.partition(' - ')[2]}"
+            break
+    return found
+
+
 class _Usual(dict[int, tuple[Callable[[bytes], object], int, float]]):
     """For the tags of one text VR: the expression of a usual value, and least and most values."""
 

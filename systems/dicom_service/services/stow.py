@@ -124,7 +124,11 @@ class _Transaction:
         lost = isinstance(part.content, Lost)
         try:
             part.examined = examine(
-                _view(part.content), version=self.request.version, study=self.study, tags=tags
+                _view(part.content),
+                version=self.request.version,
+                study=self.study,
+                tags=tags,
+                full=self.context.settings.full_validation,
             )
         except HeaderError:
             part.failure = PROCESSING_FAILURE if lost else FAILED_VALIDATION
