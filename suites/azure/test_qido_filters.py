@@ -197,3 +197,15 @@ def test_bad_uid_as_filter_value(web: DicomWeb, pair: Pair) -> None:
     for value in ("abc", "1.2.", f"{pair.wanted.study}."):
         assert ask(web, "/studies", f"StudyInstanceUID={value}").status == 204
     assert ask(web, "/studies", f"StudyInstanceUID={pair.wanted.study}").status == 200
+
+
+@requirement("QIDO-128")
+def test_over_long_filter(web: DicomWeb, pair: Pair, make: Maker) -> None:
+    """A filter longer than its column is no error; at most it finds what equals its beginning (QIDO-128)."""
+    made = make(AccessionNumber="SIXTEEN-LETTERS1")
+    keep(web, made)
+    own = f"PatientID={made.dataset.PatientID}"
+    assert studies(web, f"{own}&AccessionNumber=sixteen-letters1") == {made.study}
+    assert studies(web, f"{own}&AccessionNumber=SIXTEEN-LETTERS1-and-more") <= {made.study}
+    assert studies(web, f"{own}&AccessionNumber=SIXTEEN-LETTERS2-and-more") == set()
+    assert studies(web, f"PatientID={pair.wanted.dataset.PatientID}{'x' * 64}") <= {pair.wanted.study}
