@@ -1,5 +1,6 @@
 """What the retrieval tests share: Accept headers, instances kept by the service, and reading what comes back."""
 
+import json
 from dataclasses import replace
 from io import BytesIO
 from typing import Any
@@ -14,6 +15,7 @@ from fixtures.clients.answers import Response
 from fixtures.clients.dicomweb import DicomWeb, parts
 from fixtures.clients.multipart import Part
 from fixtures.evidence.pixels import decoded_frames
+from fixtures.waiting import eventually
 from suites.azure.data import Made, Maker
 
 EXPLICIT_LE = "1.2.840.10008.1.2.1"
@@ -55,6 +57,27 @@ def bodies(answer: Response) -> list[bytes]:
     """The parts' contents; the order says nothing (WADO-030)."""
     assert answer.status == 200, answer.describe()
     return sorted(part.body for part in parts(answer))
+
+
+def renamed(web: DicomWeb, made: Made, name: str) -> None:
+    """Update Patient's Name of a study, by v2, and wait until that is done."""
+    changes = {"00100010": {"vr": "PN", "Value": [{"Alphabetic": name}]}}
+    content = json.dumps({"studyInstanceUids": [made.study], "changeDataset": changes}).encode()
+    headers = [("Content-Type", "application/json")]
+
+    def accepted() -> str:
+        answer = web.request("POST", "/studies/$bulkUpdate", headers=headers, body=content)
+        # 409: somebody else's update is running, and the service takes one at a time.
+        assert answer.status == 202, answer.describe()
+        return str(answer.json()["id"])
+
+    identifier = eventually(accepted, within=60, because="the update should be accepted")
+
+    def done() -> bool:
+        answer = web.request("GET", f"/operations/{identifier}")
+        return answer.status == 200 and answer.json()["status"] == "succeeded"
+
+    eventually(done, within=60, because=f"update {identifier} should succeed")
 
 
 def read(part10: bytes) -> Dataset:
