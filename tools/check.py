@@ -11,12 +11,15 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from tools import engine
-from tools.common import CHECKOUT, LOCAL, VENV_BIN, Stop, main_of, run, say
+from tools.common import CHECKOUT, LOCAL, PARALLEL, VENV_BIN, Stop, main_of, run, say
 from tools.orthanc import ensure_orthanc
 
 OUT = CHECKOUT / "reports" / "out"
-NOT_IN_A_TEST = "not benchmark"
+EVERYTHING = "not benchmark"
 """Measurements need a quiet machine; they are run on purpose only."""
+
+WITHOUT_CONTROLS = "not benchmark and not controls"
+"""Sabotaged worlds test the checks, not the runners: once is enough, and processes start sooner."""
 
 
 @dataclass
@@ -131,11 +134,11 @@ def _static(check: Check) -> None:
     check.step("house rules", [_program("lint-imports")])
 
 
-def _suites(check: Check, runner: str) -> None:
+def _suites(check: Check, runner: str, selected: str) -> None:
     check.pytest(
         f"suites, {runner} runner",
         "suites",
-        *("-m", NOT_IN_A_TEST, "--runner", runner, "--report-dir", str(OUT / runner)),
+        *("-m", selected, "--runner", runner, "--report-dir", str(OUT / runner), *PARALLEL),
     )
 
 
@@ -157,15 +160,17 @@ def main() -> int:
     _static(check)
     if docker is None:
         check.step("images", [_program("python"), "-m", "fixtures.deployment.images"])
-    check.pytest("tests of the harness and the systems", "tests", "-n", "auto", "--dist", "loadfile", "-q")
-    if docker is None:
-        _suites(check, "docker")
     try:
         ensure_orthanc()
     except Stop as stop:
-        check.unmet("suites, process runner", stop)
+        check.unmet("tests and suites that need Orthanc as a process", stop)
     else:
-        _suites(check, "process")
+        check.pytest(
+            "tests of the harness and the systems", "tests", "-n", "auto", "--dist", "loadfile", "-q"
+        )
+        _suites(check, "process", EVERYTHING)
+    if docker is None:
+        _suites(check, "docker", WITHOUT_CONTROLS)
     code = check.close()
     if docker is not None:
         say("The docker runner was left out: no container engine (see above).")

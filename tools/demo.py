@@ -6,9 +6,13 @@ What follows is given to pytest: `make demo ARGS="--dataset DIR --runner process
 import sys
 from collections.abc import Sequence
 
-from tools.common import VENV_BIN, main_of, run, say
+from tools.common import PARALLEL, VENV_BIN, main_of, run, say
 from tools.engine import answers
 from tools.orthanc import ensure_orthanc
+
+
+ALONE = frozenset({"--keep", "--pdb", "--profile"})
+"""What does not go with several stacks at once: one to play with, one to look into, somebody's own systems."""
 
 
 def chosen_runner(arguments: Sequence[str]) -> str | None:
@@ -51,7 +55,12 @@ def main() -> int:
             return built.returncode
     if runner == "process":
         ensure_orthanc()
-    return run([str(VENV_BIN / "pytest"), "suites", "-m", "demo", *arguments]).returncode
+    parallel = (
+        ()
+        if any(word.partition("=")[0] in ALONE or word.startswith("-n") for word in arguments)
+        else PARALLEL
+    )
+    return run([str(VENV_BIN / "pytest"), "suites", "-m", "demo", *parallel, *arguments]).returncode
 
 
 if __name__ == "__main__":
