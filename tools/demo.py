@@ -10,7 +10,6 @@ from tools.common import PARALLEL, VENV_BIN, main_of, run, say
 from tools.engine import answers
 from tools.orthanc import ensure_orthanc
 
-
 ALONE = frozenset({"--keep", "--pdb", "--profile"})
 """What does not go with several stacks at once: one to play with, one to look into, somebody's own systems."""
 
