@@ -1,12 +1,14 @@
-"""Puts the query and retrieve bridges together for the cloud bridge path."""
+"""Puts the query and retrieve bridges together for the cloud bridge path.
 
-from collections.abc import AsyncIterator, Callable
+They are loaded behind the start, or with the first request that needs them: pydicom takes longer than all else.
+"""
 
-from systems.router.bridge.cloud_reader import HttpCloudReader
-from systems.router.bridge.query import QueryBridge, QuerySettings
-from systems.router.bridge.retrieve import RetrieveBridge, RetrieveSettings
-from systems.router.bridge.search import SearchLimits
-from systems.router.bridge.transfer import TransferLimits
+from __future__ import annotations
+
+import asyncio
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 from systems.router.cloud.http import tls_context
 from systems.router.cloud.tokens import TokenSource
 from systems.router.config.model import Config
@@ -23,35 +25,70 @@ from systems.router.dimse.settings import ClientTimeouts
 from systems.router.dimse.status import OUT_OF_RESOURCES_SUB_OPERATIONS, Status
 from systems.router.peers import peer_tls
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from systems.router.bridge.cloud_reader import HttpCloudReader
+    from systems.router.bridge.query import QueryBridge
+    from systems.router.bridge.retrieve import RetrieveBridge
+    from systems.router.bridge.search import SearchLimits
+
 
 class Bridges:
     """C-FIND, C-MOVE and C-GET answered from the cloud. `may_move` says whether the way to the peers is open."""
 
     def __init__(self, config: Config, tokens: TokenSource, may_move: Callable[[], bool]) -> None:
-        limits, cloud = config.query, config.cloud
         self._config = config
+        self._tokens = tokens
         self._may_move = may_move
         self._pool = AssociationPool()
-        self._reader = HttpCloudReader(
+
+    async def load(self) -> None:
+        """Load what the first query needs, without holding up the loop."""
+        await asyncio.to_thread(_load)
+
+    @cached_property
+    def _reader(self) -> HttpCloudReader:
+        from systems.router.bridge.cloud_reader import HttpCloudReader  # noqa: PLC0415 - see above
+
+        limits, cloud = self._config.query, self._config.cloud
+        return HttpCloudReader(
             cloud.base_url,
-            tokens,
+            self._tokens,
             version=cloud.version,
             tls=tls_context(cloud),
             connect_timeout=limits.search_connect_seconds,
             read_timeout=cloud.read_idle_seconds,
         )
-        search = SearchLimits(answer=max(0.1, limits.search_bound_seconds - 0.5), ceiling=limits.max_matches)
-        self._query = QueryBridge(
-            self._reader, QuerySettings(config.cloud_bridge.ae_title, lenient=self._lenient, limits=search)
-        )
-        self._retrieve = RetrieveBridge(
+
+    @property
+    def _search(self) -> SearchLimits:
+        from systems.router.bridge.search import SearchLimits  # noqa: PLC0415 - see above
+
+        limits = self._config.query
+        return SearchLimits(answer=max(0.1, limits.search_bound_seconds - 0.5), ceiling=limits.max_matches)
+
+    @cached_property
+    def _query(self) -> QueryBridge:
+        from systems.router.bridge.query import QueryBridge, QuerySettings  # noqa: PLC0415 - see above
+
+        ae_title = self._config.cloud_bridge.ae_title
+        return QueryBridge(self._reader, QuerySettings(ae_title, lenient=self._lenient, limits=self._search))
+
+    @cached_property
+    def _retrieve(self) -> RetrieveBridge:
+        from systems.router.bridge.retrieve import RetrieveBridge, RetrieveSettings  # noqa: PLC0415 - see above
+        from systems.router.bridge.transfer import TransferLimits  # noqa: PLC0415
+
+        limits = self._config.query
+        return RetrieveBridge(
             self._reader,
             self._pool,
             self._destination,
             RetrieveSettings(
                 time_limit=limits.move_bound_seconds,
                 lenient=self._lenient,
-                search=search,
+                search=self._search,
                 transfer=TransferLimits(width=limits.move_width),
             ),
         )
@@ -77,7 +114,8 @@ class Bridges:
     async def close(self) -> None:
         """Close all connections."""
         await self._pool.close()
-        await self._reader.close()
+        if "_reader" in self.__dict__:
+            await self._reader.close()
 
     def find(self, request: FindRequest) -> AsyncIterator[FindResponse]:
         """Answer C-FIND."""
@@ -95,3 +133,9 @@ class Bridges:
     def get(self, request: GetRequest) -> AsyncIterator[RetrieveResponse]:
         """Answer C-GET."""
         return self._retrieve.get(request)
+
+
+def _load() -> None:
+    import systems.router.bridge.query  # noqa: PLC0415 - see above
+    import systems.router.bridge.retrieve  # noqa: PLC0415
+    import systems.router.sameness  # noqa: F401, PLC0415

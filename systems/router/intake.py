@@ -17,7 +17,6 @@ from systems.router.errors import DamagedError, SpoolFullError
 from systems.router.objects import Received
 from systems.router.reception import RefusedError, discard, receive
 from systems.router.routing import destinations_for
-from systems.router.sameness import same_bytes
 from systems.router.store.model import Acceptance, Accepted
 from systems.router.store.queue import SqliteQueue
 
@@ -88,6 +87,8 @@ class Intake:
         return _CONFLICT
 
     async def _same_content(self, received: Received, accepted: Accepted) -> bool:
+        from systems.router.sameness import same_bytes  # noqa: PLC0415 - needs pydicom, see dimse.identifier
+
         content = await asyncio.to_thread(_part10, received)
         if accepted.existing is not None:
             known = self._queue.spool.chunks(accepted.existing, received.identity.sop_instance_uid)

@@ -4,12 +4,12 @@ import asyncio
 import logging
 import sqlite3
 import time
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from systems.router.admin.server import AdminServer
 from systems.router.bridge_store import BridgeStore
 from systems.router.bridges import Bridges
 from systems.router.cloud.http import CloudHttp, trust
@@ -30,6 +30,9 @@ from systems.router.migration.model import Selection
 from systems.router.migrations import Migrations
 from systems.router.paths import ListeningPath, PacsPath, Path
 from systems.router.store.queue import SqliteQueue
+
+if TYPE_CHECKING:
+    from systems.router.admin.server import AdminServer
 
 log = logging.getLogger(__name__)
 _EXPIRE_SECONDS = 60.0
@@ -79,6 +82,7 @@ class Router:
         self.migrations = Migrations(config, self.uploader)
         self.admin: AdminServer | None = None
         self._housekeeping: asyncio.Task[None] | None = None
+        self._loading: asyncio.Task[None] | None = None
 
     def _listeners(self) -> tuple[Listener, Listener]:
         return self.config.cloud_bridge, self.config.modality_intake
@@ -125,7 +129,6 @@ class Router:
             token = self.config.admin.token.read()
         except SecretMissingError as error:
             raise ConfigError(f"admin.token_file: {error}") from error
-        self.admin = AdminServer(self, token)
         for name, path in self.paths.items():
             if self._is_enabled(name):
                 await path.start()
@@ -133,10 +136,14 @@ class Router:
                 await path.stop(0)
         for group in self.groups.values():
             group.start()
+        # Objects are taken and delivered already while the rest is loaded.
+        admin_server = await asyncio.to_thread(import_module, "systems.router.admin.server")
+        self.admin = admin_server.AdminServer(self, token)
         self.admin.start()
         await self.migrations.resume()
         self._housekeeping = asyncio.create_task(self._expire())
         await asyncio.to_thread(self._publish_ports)
+        self._loading = asyncio.create_task(self.bridges.load())
 
     def _is_enabled(self, name: str) -> bool:
         enabled = {listener.name: listener.enabled for listener in self._listeners()}

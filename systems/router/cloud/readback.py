@@ -14,7 +14,6 @@ import aiohttp
 from systems.router.cloud.errors import CloudAnswerError, CloudUnauthorisedError, CloudUnreachableError
 from systems.router.cloud.http import CloudHttp, retry_after, why
 from systems.router.objects import Identity
-from systems.router.sameness import same_content
 from systems.shared.header_scan import HeaderError, read_file_meta
 
 # The stored encoding, unconverted (ROUTER-081); single part first, as every server that knows it spares the wrapping.
@@ -58,6 +57,8 @@ async def compare(http: CloudHttp, identity: Identity, digest: str, local: Path 
             return Compared(Held.SAME, found)
         if local is None:
             return Compared(Held.DIFFERENT, found)
+        from systems.router.sameness import same_content  # noqa: PLC0415 - needs pydicom, see dimse.identifier
+
         if isinstance(local, bytes):
             ours = Path(folder) / "ours.dcm"
             await asyncio.to_thread(ours.write_bytes, local)

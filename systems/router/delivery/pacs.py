@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from pydicom.dataset import Dataset
-
 from systems.router.config.model import PacsBridge, Peer, Timers
 from systems.router.delivery.attempt import Attempt, is_away
 from systems.router.delivery.blocking import in_thread
+from systems.router.dimse import identifier as identifiers
 from systems.router.dimse.client import Association
 from systems.router.dimse.errors import ContextNotAccepted, DimseError, NoAnswer
 from systems.router.dimse.planning import plan_contexts
@@ -132,7 +131,7 @@ class PacsCarrier:
 
         """
         identity = task.identity
-        keys = Dataset()
+        keys = identifiers.empty()
         keys.QueryRetrieveLevel = "IMAGE"
         keys.StudyInstanceUID = identity.study_instance_uid
         keys.SeriesInstanceUID = identity.series_instance_uid

@@ -1,12 +1,12 @@
 """Outgoing associations: C-ECHO, C-STORE, C-FIND and C-MOVE as the requester."""
 
+from __future__ import annotations
+
 import asyncio
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
-
-from pydicom import Dataset
+from typing import TYPE_CHECKING, Final
 
 from systems.router.dimse import associate, pdu
 from systems.router.dimse import command as commands
@@ -27,6 +27,9 @@ from systems.router.dimse.service import RetrieveResponse
 from systems.router.dimse.settings import DEFAULT_MAX_PDU, AcceptedContext, ClientTimeouts, ProposedContext
 from systems.router.dimse.status import Status
 from systems.router.dimse.uids import VERIFICATION
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 MOST_CONTEXTS: Final = 128
 
@@ -55,7 +58,7 @@ class Association:
         timeouts: ClientTimeouts | None = None,
         tls: ssl.SSLContext | None = None,
         relational: Iterable[str] = (),
-    ) -> "Association":
+    ) -> Association:
         """Open a connection and negotiate; `relational` are SOP classes to ask relational queries for.
 
         Raises:
@@ -224,7 +227,7 @@ class Association:
     @asynccontextmanager
     async def _query(
         self, field: int, sop_class_uid: str, identifier: Dataset, destination: str = ""
-    ) -> AsyncIterator["RunningQuery"]:
+    ) -> AsyncIterator[RunningQuery]:
         context = self.context_for(sop_class_uid)
         data = identifiers.encode(identifier, context.transfer_syntax)
         async with self._turn:

@@ -1,8 +1,8 @@
 """One received request and its responses: any number of pending ones and exactly one final one (ROUTER-048)."""
 
-from typing import Final
+from __future__ import annotations
 
-from pydicom import Dataset
+from typing import TYPE_CHECKING, Final
 
 from systems.router.dimse import command as commands
 from systems.router.dimse import identifier as identifiers
@@ -10,6 +10,9 @@ from systems.router.dimse.connection import Connection, Message
 from systems.router.dimse.service import SubOperations
 from systems.router.dimse.settings import AcceptedContext
 from systems.router.dimse.status import Status
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 LARGEST_COUNTER: Final = 0xFFFF
 
@@ -55,7 +58,7 @@ class Exchange:
         self.answered = True
         data = None
         if failed_uids:
-            identifier = Dataset()
+            identifier = identifiers.empty()
             identifier.FailedSOPInstanceUIDList = list(failed_uids)
             data = identifiers.encode(identifier, self.context.transfer_syntax)
         await self._send(status, data, counters)

@@ -1,20 +1,30 @@
-"""Identifiers of C-FIND, C-MOVE and C-GET: the only data sets this package decodes."""
+"""Identifiers of C-FIND, C-MOVE and C-GET: the only data sets this package decodes.
+
+pydicom is imported where it is used: it takes longer to load than all else, and storing does without it.
+"""
+
+from __future__ import annotations
 
 from io import BytesIO
-from typing import Final
-
-from pydicom import Dataset, config
-from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_dataset
+from typing import TYPE_CHECKING, Final
 
 from systems.router.dimse.uids import IMPLICIT_VR_LE
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 LARGEST_IDENTIFIER: Final = 8 << 20
 
 
 class IdentifierError(ValueError):
     """An identifier that cannot be read or written."""
+
+
+def empty() -> Dataset:
+    """An identifier without elements."""
+    from pydicom import Dataset  # noqa: PLC0415 - see above
+
+    return Dataset()
 
 
 def decode(data: bytes, transfer_syntax_uid: str) -> Dataset:
@@ -24,6 +34,9 @@ def decode(data: bytes, transfer_syntax_uid: str) -> Dataset:
         IdentifierError: when pydicom cannot read it.
 
     """
+    from pydicom import config  # noqa: PLC0415 - see above
+    from pydicom.filereader import read_dataset  # noqa: PLC0415
+
     try:
         # Validation would only warn, quoting the value, and values are patient data.
         with config.disable_value_validation():
@@ -46,6 +59,10 @@ def encode(identifier: Dataset, transfer_syntax_uid: str) -> bytes:
         IdentifierError: when a value does not fit its VR or character set.
 
     """
+    from pydicom import config  # noqa: PLC0415 - see above
+    from pydicom.filebase import DicomBytesIO  # noqa: PLC0415
+    from pydicom.filewriter import write_dataset  # noqa: PLC0415
+
     buffer = DicomBytesIO()
     buffer.is_little_endian = True
     buffer.is_implicit_VR = transfer_syntax_uid == IMPLICIT_VR_LE

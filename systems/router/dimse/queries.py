@@ -1,11 +1,11 @@
 """C-FIND, C-MOVE and C-GET of an accepted association: from the identifier to the final response."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing
-from typing import Any, Final, TypeVar, cast
-
-from pydicom import Dataset
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from systems.router.dimse import command as commands
 from systems.router.dimse import identifier as identifiers
@@ -24,6 +24,9 @@ from systems.router.dimse.service import (
     RetrieveResponse,
 )
 from systems.router.dimse.status import DATA_SET_MISMATCH, Status
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 _SUB_OPERATION_TIMEOUT: Final = 60.0
 _FIRST_SUB_OPERATION_ID: Final = 1
@@ -101,7 +104,7 @@ class Queries:
                 if not response.status.is_pending:
                     await exchange.finish(response.status)
                     return
-                await exchange.pending(response.status, identifier=response.identifier or Dataset())
+                await exchange.pending(response.status, identifier=response.identifier or identifiers.empty())
                 # Lets a C-CANCEL in between responses that are ready at once.
                 await asyncio.sleep(0)
 

@@ -1,10 +1,11 @@
 """Sending requests and taking their responses, on an association of either side."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncIterable
 from dataclasses import dataclass
-
-from pydicom import Dataset
+from typing import TYPE_CHECKING
 
 from systems.router.dimse import command as commands
 from systems.router.dimse import identifier as identifiers
@@ -14,6 +15,9 @@ from systems.router.dimse.errors import DimseError, NoAnswer
 from systems.router.dimse.inbox import Mailbox
 from systems.router.dimse.settings import AcceptedContext
 from systems.router.dimse.status import Status
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 
 async def next_response(mailbox: Mailbox[Message], within: float) -> Message:

@@ -4,15 +4,18 @@ A handler is given one request and gives one final answer. The server sees to it
 response whatever the handler does (ROUTER-048).
 """
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
-
-from pydicom import Dataset
+from typing import TYPE_CHECKING, Protocol
 
 from systems.router.dimse.errors import AssociationAborted
 from systems.router.dimse.status import OK, SOP_CLASS_NOT_SUPPORTED, UNRECOGNISED_OPERATION, Status
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 import ssl
 from dataclasses import dataclass, field
 
+from systems.router.dimse.storage_classes import STORAGE_CLASSES
 from systems.router.dimse.uids import (
     QUERY_RETRIEVE_CLASSES,
-    STORAGE_CLASSES,
     STORAGE_TRANSFER_SYNTAXES,
     UNCOMPRESSED_LE,
     VERIFICATION,

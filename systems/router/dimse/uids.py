@@ -2,9 +2,6 @@
 
 from typing import Final
 
-from pydicom.uid import UID_dictionary
-from pynetdicom.presentation import AllStoragePresentationContexts
-
 # An implementation UID of our own under the 2.25 root, fixed so that stored files can be told apart by writer.
 IMPLEMENTATION_CLASS_UID: Final = "2.25.302842183187429830918224137250863412903"
 IMPLEMENTATION_VERSION_NAME: Final = "DICOM_ROUTER_1"
@@ -25,15 +22,6 @@ MOVE_CLASSES: Final = frozenset({PATIENT_ROOT_MOVE, STUDY_ROOT_MOVE})
 GET_CLASSES: Final = frozenset({PATIENT_ROOT_GET, STUDY_ROOT_GET})
 PATIENT_ROOT_CLASSES: Final = frozenset({PATIENT_ROOT_FIND, PATIENT_ROOT_MOVE, PATIENT_ROOT_GET})
 QUERY_RETRIEVE_CLASSES: Final = FIND_CLASSES | MOVE_CLASSES | GET_CLASSES
-
-# pynetdicom knows the current classes, pydicom's dictionary (PS3.6 annex A) the retired ones as well: old archives hold them.
-STORAGE_CLASSES: Final = frozenset(
-    str(context.abstract_syntax) for context in AllStoragePresentationContexts
-) | frozenset(
-    uid
-    for uid, (name, kind, *_) in UID_dictionary.items()
-    if kind == "SOP Class" and "Storage" in name and uid.startswith("1.2.840.10008.5.1.4.1.1.")
-)
 
 IMPLICIT_VR_LE: Final = "1.2.840.10008.1.2"
 EXPLICIT_VR_LE: Final = "1.2.840.10008.1.2.1"
