@@ -26,7 +26,7 @@ from systems.dicom_service.web.problems import BadRequest, TooLarge, Unsupported
 from systems.dicom_service.web.replies import DICOM_JSON, Reply, json_reply
 from systems.dicom_service.web.request import Request
 from systems.shared import logs
-from systems.shared.header_scan import HeaderError
+from systems.shared.header_scan import DEFLATED_EXPLICIT_VR_LE, HeaderError
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ PROCESSING_FAILURE = 272
 ALREADY_EXISTS = 45070
 _LARGEST_REQUEST = 2147483647
 _EXAMINED_AT_A_STRETCH = 8
+_LONGEST_USUAL_META = 1024
 
 Item = dict[str, Any]
 
@@ -115,7 +116,11 @@ class _Transaction:
     async def _examine(self) -> None:
         tags = self.context.tags.current(self.context.store.connection)
         for number, part in enumerate(self._parts, 1):
-            self._examine_one(part, tags)
+            if _inflates(part.content):
+                # A few bytes may become hundreds of megabytes; meanwhile the others are served.
+                await asyncio.to_thread(self._examine_one, part, tags)
+            else:
+                self._examine_one(part, tags)
             if number % _EXAMINED_AT_A_STRETCH == 0:
                 # A long request must not make all others wait.
                 await asyncio.sleep(0)
@@ -242,6 +247,10 @@ def _view(content: Content) -> Buffer:
     if isinstance(content, Lost):
         return content.beginning
     return content.view() if isinstance(content, Incoming) else content
+
+
+def _inflates(content: Content) -> bool:
+    return DEFLATED_EXPLICIT_VR_LE.encode() in _view(content)[:_LONGEST_USUAL_META]
 
 
 def _element(vr: str, value: Any) -> Item:
