@@ -168,10 +168,10 @@ def test_export_switched_off(special_service: SpecialService) -> None:
             _refused(own.web(version=version), body([], {}), status=400)
 
 
-@requirement("EXP-019")
+@requirement("EXP-012", "EXP-019")
 @needs("control", "development-storage")
 def test_destination_switches(special_service: SpecialService) -> None:
-    """Signed and public destinations can each be forbidden (EXP-019)."""
+    """Signed and public destinations can be forbidden, and signed ones need a secret store (EXP-012, EXP-019)."""
     with (
         special_service("--no-export-sas", "--no-export-public") as own,
         container(own, "switches") as target,
@@ -180,6 +180,9 @@ def test_destination_switches(special_service: SpecialService) -> None:
         _refused(web, body([UID], {"blobContainerUri": target.uri}))
         _refused(web, body([UID], {"blobContainerUri": f"{target.uri}?{SAS}"}))
         _accepted(web, body([UID], {**target.destination, "useManagedIdentity": True}))
+    with special_service("--no-secret-store") as own, container(own, "secrets") as target:
+        _refused(own.web(), body([UID], {"blobContainerUri": f"{target.uri}?{SAS}"}))
+        _accepted(own.web(), body([UID], target.destination))
     with special_service() as usual, container(usual, "switches") as target:
         _accepted(usual.web(), body([UID], target.destination))
         _accepted(usual.web(), body([UID], {"blobContainerUri": f"{target.uri}?{SAS}"}))

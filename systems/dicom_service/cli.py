@@ -93,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         "--no-export-sas", action="store_true", help="refuse shared access signatures in exports"
     )
     run.add_argument("--no-export-public", action="store_true", help="refuse public containers in exports")
+    run.add_argument("--no-secret-store", action="store_true", help="as without one: refuse destinations with secrets")
     run.add_argument(
         "--workers", type=_positive, default=1, metavar="N", help="processes (default: %(default)s)"
     )
@@ -190,6 +191,7 @@ def _serve(options: argparse.Namespace) -> None:
             export=not options.no_export,
             export_sas=not options.no_export_sas,
             export_public=not options.no_export_public,
+            secret_store=not options.no_secret_store,
         )
         tls = Tls(options.tls_cert, options.tls_key) if options.tls_cert else None
         application = Application(settings)

@@ -27,3 +27,4 @@ class Settings:
     export: bool = True
     export_sas: bool = True
     export_public: bool = True
+    secret_store: bool = True

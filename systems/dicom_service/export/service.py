@@ -48,10 +48,14 @@ def _start(identifier: str, started: Json, connection: sqlite3.Connection, clock
 
 
 def _check(target: Destination, request: Request, settings: Settings) -> None:
-    """Raise the 400s of EXP-011 and EXP-019: only the account that is built in can be reached from here."""
+    """Raise the 400s of EXP-011, EXP-012 and EXP-019: only the account that is built in can be reached from here."""
     if target.sas and not settings.export_sas:
         raise BadRequest(
             "The destination of the export is invalid: shared access signatures are not allowed."
+        )
+    if target.sas and not settings.secret_store:
+        raise BadRequest(
+            "The destination of the export is invalid: no secret store is configured for its secret."
         )
     if target.public and not settings.export_public:
         raise BadRequest("The destination of the export is invalid: public containers are not allowed.")
