@@ -1,20 +1,17 @@
 """Metadata after a bulk update: the values now and those first stored (META-026 to META-028)."""
 
-from collections.abc import Callable
-
 import pytest
 
 from fixtures.clients.answers import Response
 from fixtures.clients.dicomweb import DICOM_JSON, DicomWeb
 from fixtures.traceability import needs, requirement
-from fixtures.waiting import eventually
 from suites.azure.data import Made, Maker
+from suites.azure.updates import update
 
 pytestmark = pytest.mark.azure
 
 ORIGINAL = ("msdicom-request-original", "true")
 LEVELS = ("study", "series", "instance")
-BODY = b'{"studyInstanceUids": ["%s"], "changeDataset": {"00100010": {"vr": "PN", "Value": [{"Alphabetic": "New^Name"}]}}}'
 
 
 @pytest.fixture(scope="module")
@@ -23,26 +20,8 @@ def updated(v2: DicomWeb, make: Maker) -> tuple[list[Made], dict[str, str]]:
     made = make.series(2, PatientName="Old^Name")
     assert v2.store([one.part10 for one in made]).status == 200
     before = {level: ask(v2, made[0], level).header("ETag") for level in LEVELS}
-    body = BODY.replace(b"%s", made[0].study.encode())
-    started = v2.request(
-        "POST", "/studies/$bulkUpdate", headers=[("Content-Type", "application/json")], body=body
-    )
-    assert started.status == 202, started.describe()
-    path = f"/operations/{started.json()['id']}"
-    eventually(ended(v2, path), within=60, because=f"{path} should end")
+    update(v2, made[0].study, PatientName="New^Name")
     return made, before
-
-
-def ended(web: DicomWeb, path: str) -> Callable[[], bool]:
-    """Whether an operation has succeeded; fails when it failed."""
-
-    def look() -> bool:
-        answer = web.get(path, accept="application/json")
-        status = answer.json()["status"]
-        assert status not in ("failed", "canceled"), answer.describe()
-        return bool(answer.status == 200 and status == "succeeded")
-
-    return look
 
 
 def ask(web: DicomWeb, made: Made, level: str, *more: tuple[str, str]) -> Response:

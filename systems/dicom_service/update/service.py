@@ -19,11 +19,12 @@ from systems.dicom_service.web.request import Request
 
 
 async def bulk_update(request: Request, context: Context) -> Reply:
-    """Start an update of whole studies; v1 has none (UPD-002)."""
+    """Start an update of whole studies; v1 has none, but reads the body first (UPD-002, VER-013)."""
+    require_json_type(request)
+    body = await read_json(request)
     if request.version == 1:
         raise Problem(status=404)
-    require_json_type(request)
-    update = asked(await read_json(request))
+    update = asked(body)
     request.require(Action.WRITE)
     if update.refused:
         return _refusal(request, update.refused)

@@ -18,7 +18,12 @@ def document_for(path: str) -> dict[str, Any] | None:
     return {
         "openapi": "3.0.1",
         "info": {"title": "DICOM service", "version": prefix},
-        "paths": {f"/{prefix}/{path}": _item(path, methods) for path, methods in paths().items()},
+        "paths": {
+            f"/{prefix}/{path}": _item(path, methods)
+            for path, methods in paths().items()
+            # The prerelease version has no export (EXP-003).
+            if prefix != "v1.0-prerelease" or path.rpartition("/")[2] != "export"
+        },
     }
 
 
