@@ -10,10 +10,10 @@ from systems.dicom_service.web.request import Request
 
 _LARGEST_BODY = 4 << 20
 _STRUCTURED = re.compile(r"application/(?:json|[^;\s]+\+json)", re.IGNORECASE)
-# A string, or what is to be removed: a comment, or a comma before a closing bracket.
-_TOLERATED = re.compile(
-    rb'"(?:[^"\\]|\\.)*"|/\*.*?\*/|//[^\r\n]*|,(?=(?:\s|/\*.*?\*/|//[^\r\n]*[\r\n])*[\]}])', re.DOTALL
-)
+_STRING = rb'"(?:[^"\\]|\\.)*"'
+_COMMENT = re.compile(_STRING + rb"|/\*.*?\*/|//[^\r\n]*", re.DOTALL)
+# A comma after an opening bracket or another comma is taken whole, so that it stays and the body stays broken.
+_COMMA = re.compile(_STRING + rb"|[\[{,]\s*,|,(?=\s*[\]}])", re.DOTALL)
 
 
 def require_json_type(request: Request, *, text_json: bool = False) -> None:
@@ -46,16 +46,21 @@ async def read_json(request: Request) -> Any:
     except orjson.JSONDecodeError:
         pass
     try:
-        return orjson.loads(_TOLERATED.sub(_kept, body))
+        return orjson.loads(_COMMA.sub(_without_comma, _COMMENT.sub(_without_comment, body)))
     except orjson.JSONDecodeError as error:
         raise BadRequest(
             f"The field '$' in request body is invalid: JSON cannot be read from line {error.lineno}, column {error.colno} on."
         ) from None
 
 
-def _kept(match: re.Match[bytes]) -> bytes:
+def _without_comment(match: re.Match[bytes]) -> bytes:
     text = match.group()
     return text if text.startswith(b'"') else b" "
+
+
+def _without_comma(match: re.Match[bytes]) -> bytes:
+    text = match.group()
+    return b"" if text == b"," else text
 
 
 def member(value: dict[str, Any], name: str) -> tuple[str, Any]:
