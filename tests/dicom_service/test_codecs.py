@@ -10,6 +10,7 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLosslessSV
 
 from fixtures.data import Run, make_series
 from fixtures.data.encode import TRANSFER_SYNTAXES
+from fixtures.data.real import real_paths
 from systems.dicom_service.imaging import frames, rendering
 from systems.dicom_service.imaging.errors import CannotTranscode
 from systems.dicom_service.imaging.isolated import Decoder
@@ -75,14 +76,17 @@ def test_single_frames_equal_the_whole(syntax: str, modality: str) -> None:
         assert rendering.render(file, number, "image/png", 100).startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("signed", [0, 1])
 @pytest.mark.parametrize(("bits", "rows"), [(8, 8), (16, 8), (12, 5)])
-def test_small_images_are_encoded_too(bits: int, rows: int) -> None:
+def test_small_images_are_encoded_too(bits: int, rows: int, signed: int) -> None:
     """OpenJPEG's usual resolution levels need 32 rows and columns."""
     small = pydicom.dcmread(BytesIO(_file(ExplicitVRLittleEndian)))
     small.Rows, small.Columns = rows, 8
     small.BitsAllocated, small.BitsStored = (8, 8) if bits == 8 else (16, bits)
     small.HighBit = bits - 1
-    values = np.arange(rows * 8, dtype="u1" if bits == 8 else "<u2") * 3
+    small.PixelRepresentation = signed
+    kind = "i" if signed else "u"
+    values = np.arange(rows * 8).astype(f"{kind}1" if bits == 8 else f"<{kind}2") * 3 - 50 * signed
     small.PixelData = values.tobytes()
     out = BytesIO()
     small.save_as(out)
@@ -92,6 +96,23 @@ def test_small_images_are_encoded_too(bits: int, rows: int) -> None:
         BytesIO(transcode(transcode(out.getvalue(), JPEG2000Lossless), ExplicitVRLittleEndian))
     )
     assert plain.PixelData == small.PixelData
+
+
+def test_subsampled_colour_is_labelled_as_it_comes_out() -> None:
+    """Decoded YBR_FULL_422 has complete samples, so that the file must say YBR_FULL; it can be compressed again."""
+    file = _file("1.2.840.10008.1.2.4.50", "US")
+    plain = pydicom.dcmread(BytesIO(transcode(file, ExplicitVRLittleEndian)))
+    assert (plain.PhotometricInterpretation, len(plain.PixelData)) == ("YBR_FULL", 64 * 64 * 3)
+    packed = pydicom.dcmread(BytesIO(transcode(file, JPEG2000Lossless)))
+    assert packed.PhotometricInterpretation == "YBR_FULL"
+
+
+@pytest.mark.parametrize("name", ["meta_missing_tsyntax.dcm", "OT-PAL-8-face.dcm", "no_meta.dcm"])
+def test_transfer_syntax_that_is_not_said(name: str) -> None:
+    """It is seen from the data set (a file without File Meta Information may still be asked for)."""
+    (path,) = (path for path in real_paths() if path.name == name)
+    plain = pydicom.dcmread(BytesIO(transcode(path.read_bytes(), ExplicitVRLittleEndian)))
+    assert plain.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
 
 
 def test_words_of_big_endian_files_are_turned() -> None:

@@ -6,7 +6,9 @@ gets the JPEG lossless processes, which no other library at hand reads, and that
 
 from collections.abc import Mapping
 from io import BytesIO
+from typing import Any
 
+from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
@@ -21,6 +23,8 @@ ISOLATED = "gdcm"
 _OPENJPEG = "pylibjpeg"
 # OpenJPEG's default of six resolution levels needs 32 rows and columns.
 _LEAST_OPENJPEG = 32
+# Where a codestream says precision and sign of its first component (ISO/IEC 15444-1 A.5.1).
+_SSIZ = 42
 _DECODERS: Mapping[str, str] = {
     "1.2.840.10008.1.2.4.50": "pillow",  # JPEG Baseline
     "1.2.840.10008.1.2.4.51": "pillow",  # JPEG Extended, 8 bit only
@@ -68,17 +72,25 @@ def compress(dataset: Dataset) -> None:
 
 def _compress_small(dataset: Dataset) -> None:
     """Encode with Pillow, which can be told to make one resolution level only."""
-    signed = int(dataset.get("PixelRepresentation") or 0) == 1
-    if signed or int(dataset.BitsAllocated) not in (8, 16):
-        raise CannotTranscode("images this small are encoded from unsigned samples of 8 or 16 bits only")
-    frames = []
-    for array in iter_pixels(dataset, raw=True):
-        out = BytesIO()
-        # The multi-component transform is there for RGB alone (PS3.5 section 8.2.4).
-        mct = int(dataset.PhotometricInterpretation == "YBR_RCT")
-        Image.fromarray(array).save(out, "JPEG2000", num_resolutions=1, no_jp2=True, mct=mct)
-        frames.append(out.getvalue())
+    if int(dataset.BitsAllocated) not in (8, 16):
+        raise CannotTranscode("images this small are encoded from samples of 8 or 16 bits only")
+    frames = [_small_frame(dataset, array) for array in iter_pixels(dataset, raw=True)]
     dataset.PixelData = encapsulate(frames)
     dataset["PixelData"].VR = "OB"
     dataset["PixelData"].is_undefined_length = True
     dataset.file_meta.TransferSyntaxUID = JPEG2000Lossless
+
+
+def _small_frame(dataset: Dataset, array: NDArray[Any]) -> bytes:
+    signed = array.dtype.kind == "i"
+    if signed:
+        # Unsigned samples are coded less half their range (ISO/IEC 15444-1 G.1.2), so these are coded as they were.
+        array = array.view(f"u{array.dtype.itemsize}") ^ (1 << (8 * array.dtype.itemsize - 1))
+    out = BytesIO()
+    # The multi-component transform is there for RGB alone (PS3.5 section 8.2.4).
+    mct = int(dataset.PhotometricInterpretation == "YBR_RCT")
+    Image.fromarray(array).save(out, "JPEG2000", num_resolutions=1, no_jp2=True, mct=mct)
+    codestream = bytearray(out.getvalue())
+    if signed:
+        codestream[_SSIZ] |= 0x80
+    return bytes(codestream)

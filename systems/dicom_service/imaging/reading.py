@@ -10,6 +10,7 @@ from io import BytesIO
 import pydicom
 from pydicom.dataset import FileDataset
 from pydicom.errors import InvalidDicomError
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from systems.dicom_service.imaging.errors import CannotTranscode
 
@@ -34,9 +35,23 @@ _CODEC_FAILURES = (
 
 
 def open_dataset(part10: bytes) -> FileDataset:
-    """Return the data set of a file; raises `CannotTranscode` when it cannot be read."""
+    """Return the data set of a file, its transfer syntax seen when not said; raises `CannotTranscode` when unreadable."""
     with codec_failures():
-        return pydicom.dcmread(BytesIO(part10), force=True)
+        dataset = pydicom.dcmread(BytesIO(part10), force=True)
+        if not dataset.file_meta.get("TransferSyntaxUID"):
+            dataset.file_meta.TransferSyntaxUID = _seen_syntax(dataset)
+        for tag in list(dataset.keys()):
+            # An element without VR amid explicit ones could not be written again.
+            if dataset.get_item(tag).VR is None:
+                dataset[tag]
+        return dataset
+
+
+def _seen_syntax(dataset: FileDataset) -> UID:
+    implicit, little_endian = dataset.original_encoding
+    if implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian
 
 
 @contextmanager

@@ -63,6 +63,9 @@ def _decode(dataset: FileDataset, plugin: str) -> None:
             as_rgb=dataset.get("PhotometricInterpretation") in _COMPRESSED_COLOUR,
             generate_instance_uid=False,
         )
+    if dataset.get("PhotometricInterpretation") == "YBR_FULL_422":
+        # The decoder has made the samples complete.
+        dataset.PhotometricInterpretation = "YBR_FULL"
     if dataset.get("PlanarConfiguration") not in (None, 0):
         dataset.PlanarConfiguration = 0
 
