@@ -59,7 +59,7 @@ def main() -> int:
         if any(word.partition("=")[0] in ALONE or word.startswith("-n") for word in arguments)
         else PARALLEL
     )
-    return run([str(VENV_BIN / "pytest"), "suites", "-m", "demo", *parallel, *arguments]).returncode
+    return run([str(VENV_BIN / "pytest"), "suites/demo", "-m", "demo", *parallel, *arguments]).returncode
 
 
 if __name__ == "__main__":
