@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from systems.dicom_service.developer.switches import Switches
 from systems.dicom_service.export import blobs
 from systems.dicom_service.export.service import export
 from systems.dicom_service.imaging import late
@@ -92,6 +93,7 @@ class Application:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._guard = make_guard(settings)
+        self._switches = Switches(settings.data, settings.admin_key) if settings.admin_key else None
         self._context: Context | None = None
         self._health: Health | None = None
 
@@ -122,7 +124,7 @@ class Application:
         extra = [*_SECURITY_HEADERS, *_cors(scope, self._settings)]
         request: Request | None = None
         try:
-            answer = self._before_routing(scope)
+            answer = await self._switched(scope, receive) or self._before_routing(scope)
             if answer is None:
                 request = await self._route(scope, receive)
                 extra.append(_VERSIONS)
@@ -141,6 +143,11 @@ class Application:
                 Problem("The server encountered an internal error. Please retry the request.")
             )
         await send_answer(answer, request, send, extra)
+
+    async def _switched(self, scope: Message, receive: Receive) -> Answer | None:
+        if self._switches is None or self._context is None:
+            return None
+        return await self._switches.answer(scope, receive, self._context.store)
 
     def _before_routing(self, scope: Message) -> Answer | None:
         query = scope["query_string"]

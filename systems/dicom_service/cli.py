@@ -3,6 +3,7 @@
 import argparse
 import gc
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,12 +89,20 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--partitions", action="store_true", help="data partitions: /v2/partitions/NAME/studies and so on"
     )
+    run.add_argument(
+        "--no-operations", action="store_true", help="no new operations: tags, updates and exports are refused"
+    )
     run.add_argument("--no-export", action="store_true", help="no export, and no storage account built in")
     run.add_argument(
         "--no-export-sas", action="store_true", help="refuse shared access signatures in exports"
     )
     run.add_argument("--no-export-public", action="store_true", help="refuse public containers in exports")
     run.add_argument("--no-secret-store", action="store_true", help="as without one: refuse destinations with secrets")
+    run.add_argument(
+        "--admin-key-env",
+        metavar="NAME",
+        help="environment variable with the key of the switches for developers (faults, reset); closed without",
+    )
     run.add_argument(
         "--workers", type=_positive, default=1, metavar="N", help="processes (default: %(default)s)"
     )
@@ -159,10 +168,19 @@ def _check(options: argparse.Namespace) -> None:
         raise StartError(f"--authority {options.authority} must begin with https://", BAD_USAGE)
     if (options.tls_cert is None) != (options.tls_key is None):
         raise StartError("--tls-cert and --tls-key belong together: give both", BAD_USAGE)
+    if options.admin_key_env is not None and not os.environ.get(options.admin_key_env):
+        raise StartError(
+            f"--admin-key-env {options.admin_key_env}: there is no such environment variable, or it is empty; set it",
+            BAD_USAGE,
+        )
     for name in ("tls_cert", "tls_key", "authority_ca"):
         file: Path | None = getattr(options, name)
         if file is not None and not file.is_file():
             raise StartError(f"--{name.replace('_', '-')} {file} is not a file", BAD_USAGE)
+
+
+def _admin_key(options: argparse.Namespace) -> str | None:
+    return os.environ[options.admin_key_env] if options.admin_key_env else None
 
 
 def _serve(options: argparse.Namespace) -> None:
@@ -188,10 +206,12 @@ def _serve(options: argparse.Namespace) -> None:
             full_validation=options.full_validation,
             cors=_cors(options),
             partitions=options.partitions,
-            export=not options.no_export,
+            operations=not options.no_operations,
+            export=not (options.no_export or options.no_operations),
             export_sas=not options.no_export_sas,
             export_public=not options.no_export_public,
             secret_store=not options.no_secret_store,
+            admin_key=_admin_key(options),
         )
         tls = Tls(options.tls_cert, options.tls_key) if options.tls_cert else None
         application = Application(settings)

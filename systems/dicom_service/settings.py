@@ -1,6 +1,6 @@
 """The configuration of one service, read once and immutable."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from systems.dicom_service.web.cors import NO_CORS, CorsPolicy
@@ -24,7 +24,10 @@ class Settings:
     full_validation: bool = False
     cors: CorsPolicy = NO_CORS
     partitions: bool = False
+    operations: bool = True
     export: bool = True
     export_sas: bool = True
     export_public: bool = True
     secret_store: bool = True
+    admin_key: str | None = field(default=None, repr=False)
+    """Opens the switches for developers; None keeps them closed."""
