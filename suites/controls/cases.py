@@ -54,7 +54,10 @@ CASES: tuple[Case, ...] = (
     ),
     case_of(
         "pictures-change-on-the-way-back",
-        [Red("CLAIM-PRIORS-03", PRIOR, ALTERED), Red("CLAIM-INTEGRITY-01", f"{PIXELS}[retrieval]", ALTERED)],
+        [
+            Red("CLAIM-PRIORS-03", PRIOR, ALTERED),
+            Red("CLAIM-INTEGRITY-01", f"{PIXELS}[retrieval]", rf"{ALTERED}|retrieval of {UID}"),
+        ],
         ABSENT,
     ),
     case_of(
@@ -191,7 +194,9 @@ CASES: tuple[Case, ...] = (
         ECHOES,
     ),
     case_of(
-        "archive-lands-in-the-pacs", [Red("CLAIM-MIGRATE-01", ARCHIVE, r"\(8, |landed in the PACS")], TO_BOTH
+        "archive-lands-in-the-pacs",
+        [Red("CLAIM-MIGRATE-01", ARCHIVE, rf"landed in the PACS: .*{UID}")],
+        TO_BOTH,
     ),
     case_of(
         "cloud-errors-are-swallowed",

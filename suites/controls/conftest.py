@@ -14,13 +14,9 @@ CLEAN = "clean"
 
 
 def _selected(session: pytest.Session) -> list[Case]:
-    chosen = {
-        item.callspec.params["case"].sabotage.name
-        for item in session.items
-        if isinstance(item, pytest.Function)
-        and "case" in getattr(getattr(item, "callspec", None), "params", {})
-    }
-    return [case for case in CASES if case.sabotage.name in chosen]
+    parameters = [getattr(item, "callspec", None) for item in session.items]
+    chosen = [known.params.get("case") for known in parameters if known is not None]
+    return [case for case in CASES if case in chosen]
 
 
 @pytest.fixture(scope="session")

@@ -28,8 +28,9 @@ def test_archive_sent_to_the_bridge_is_in_the_cloud_only(world: World) -> None:
 
     assert sent.all_success, sent.describe()
     world.expect("cloud", [*priors, jule])
+    landed = sorted(world.held("pacs", priors))
+    assert not landed, f"{len(landed)} archive objects landed in the PACS: {landed[:20]}"
     assert world.study_counts() == (pacs_before, cloud_before + 8)
-    assert not world.held("pacs", priors), "archive objects landed in the PACS"
     world.expect("pacs", held)
     if world.demo_data:
         assert [study.study_date for study in priors] == PRIOR_DATES
