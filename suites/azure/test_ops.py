@@ -7,14 +7,18 @@ import pytest
 
 from fixtures.clients.dicomweb import DICOM_JSON, DicomWeb
 from fixtures.traceability import needs, requirement
+from suites.azure.conftest import SpecialService
 from suites.azure.data import Maker
 from suites.azure.service import Service
 from suites.azure.stow import stored
-from suites.azure.tags import Tags, ended, operation, private, tries
+from suites.azure.tags import Tags, ended, operation, private, refused, tries
 from suites.azure.updates import ask, model
 
 pytestmark = pytest.mark.azure
 
+# A valid request, as the documentation has it.
+EXPORT = b"""{"source": {"type": "identifiers", "settings": {"values": ["1.2.3"]}}, "destination": {"type": "azureBlob",
+    "settings": {"connectionString": "UseDevelopmentStorage=true", "blobContainerName": "somewhere"}}}"""
 HEX = re.compile(r"[0-9a-f]{32}")
 
 
@@ -134,3 +138,21 @@ def test_readers_only(service: Service, updated: str) -> None:
     """Operations are read with the read action: a reader may, somebody without role not (OPS-001)."""
     assert operation(service.web("reader"), updated).status == 200
     assert operation(service.web("norole"), updated).status == 403
+
+
+@requirement("TAG-067", "UPD-031")
+@needs("control")
+def test_switched_off(special_service: SpecialService, make: Maker) -> None:
+    """A service that starts no operations refuses tags and updates, on v1 too, and serves the rest (TAG-067, UPD-031)."""
+    made = make()
+    with special_service("--no-operations") as own:
+        for version in ("v1", "v2"):
+            web = own.web(version=version)
+            refused(Tags(web).post([private()]), "temporarily disabled")
+            refused(ask(web, [made.study], model(PatientID="X")), "temporarily disabled")
+            export = web.request(
+                "POST", "/export", headers=[("Content-Type", "application/json")], body=EXPORT
+            )
+            assert export.status == 404, export.describe()
+            assert web.request("GET", "/extendedquerytags").json() == []
+        assert stored(own.web(), made).status == 200

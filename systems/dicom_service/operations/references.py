@@ -1,5 +1,7 @@
-"""How answers name an operation (OPS-003, OPS-004)."""
+"""How answers name an operation (OPS-003, OPS-004), and whether one may be started."""
 
+from systems.dicom_service.settings import Settings
+from systems.dicom_service.web.problems import BadRequest
 from systems.dicom_service.web.request import Request
 
 
@@ -12,3 +14,9 @@ def href(request: Request, identifier: str) -> str:
 def reference(request: Request, identifier: str) -> dict[str, str]:
     """Return the reference object of an operation."""
     return {"id": identifier, "href": href(request, identifier)}
+
+
+def require_operations(settings: Settings) -> None:
+    """Raise the 400 of a service that starts no operations (TAG-067, UPD-031)."""
+    if not settings.operations:
+        raise BadRequest("Asynchronous operations are temporarily disabled.")

@@ -7,7 +7,7 @@ from typing import Any
 
 from systems.dicom_service.operations import records
 from systems.dicom_service.operations.records import Kind, new_id
-from systems.dicom_service.operations.references import href, reference
+from systems.dicom_service.operations.references import href, reference, require_operations
 from systems.dicom_service.security.roles import Action
 from systems.dicom_service.services.context import Context
 from systems.dicom_service.storage.writer import Transaction
@@ -29,6 +29,7 @@ async def add_tags(request: Request, context: Context) -> Reply:
     """Answer POST /extendedquerytags: what is stored already is indexed in the background."""
     require_json_type(request)
     elements = wanted(await read_json(request))
+    require_operations(context.settings)
     request.require(Action.MANAGE_TAGS)
     running = records.pending(context.store.connection, Kind.REINDEX)
     if running is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from systems.dicom_service.operations import records
 from systems.dicom_service.operations.records import Json, Kind, new_id
-from systems.dicom_service.operations.references import reference
+from systems.dicom_service.operations.references import reference, require_operations
 from systems.dicom_service.security.roles import Action
 from systems.dicom_service.services.context import Context
 from systems.dicom_service.storage.writer import Clock, Transaction
@@ -22,6 +22,7 @@ async def bulk_update(request: Request, context: Context) -> Reply:
     """Start an update of whole studies; v1 has none, but reads the body first (UPD-002, VER-013)."""
     require_json_type(request)
     body = await read_json(request)
+    require_operations(context.settings)
     if request.version == 1:
         raise Problem(status=404)
     update = asked(body)
