@@ -3,7 +3,7 @@
 import pytest
 
 from fixtures.clients.dicomweb import DICOM_JSON, ONE_AS_STORED, DicomWeb
-from fixtures.traceability import requirement
+from fixtures.traceability import needs, requirement
 from fixtures.waiting import eventually
 from suites.azure import stow
 from suites.azure.data import Maker
@@ -166,6 +166,7 @@ def test_change_feed_has_one_entry_for_each_stored(service: Service, make: Maker
     assert seen == [(good.instance, "create")]
 
 
+@needs("open-source")
 @requirement("STOW-130")
 @pytest.mark.parametrize("kind", ["mismatch", "missing", "duplicate", "unreadable"])
 def test_only_known_codes(web: DicomWeb, make: Maker, kind: str) -> None:
