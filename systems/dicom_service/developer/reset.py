@@ -1,5 +1,6 @@
 """Empties the store, as if the service had just been installed."""
 
+import shutil
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ class Empty:
     Raises a 409 while an operation is running, which would go on writing.
     """
 
-    objects: Path
+    folder: Path
     _files: list[str] = field(default_factory=list)
 
     def blobs(self, _connection: sqlite3.Connection) -> Sequence[bytes | Incoming]:
@@ -54,9 +55,10 @@ class Empty:
         connection.execute("DELETE FROM partition WHERE id != 1")
 
     def committed(self, _result: None) -> None:
-        """Remove the files; segments go when the service starts again."""
+        """Remove the files and what was exported; segments go when the service starts again."""
         for name in self._files:
-            (self.objects / name).unlink(missing_ok=True)
+            (self.folder / "objects" / name).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / "containers", ignore_errors=True)
 
     def failed(self) -> None:
         """Nothing was removed."""

@@ -59,7 +59,7 @@ class Switches:
             case "DELETE", "faults":
                 return self._set([])
             case "POST", "reset":
-                await store.change(Empty(store.objects))
+                await store.change(Empty(store.folder))
                 return self._set([])
         raise NotFound("There are GET, PUT and DELETE /admin/faults and POST /admin/reset.")
 
