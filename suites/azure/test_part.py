@@ -156,6 +156,26 @@ def test_nothing_else_makes_a_partition(partitioned: Service, make: Maker, name:
     assert name not in names(partitioned, version)
 
 
+@needs("control", "open-source")
+@requirement("PART-016")
+def test_refused_store_makes_a_partition(partitioned: Service, make: Maker, name: str) -> None:
+    """A store that names a new partition and is then refused leaves it behind, but not after a 415 (PART-016)."""
+    body = make().part10
+    path, dicom = f"/v2/partitions/{name}-{{}}/studies", ("Content-Type", "application/dicom")
+    for number, headers, status in (
+        (1, [("Accept", "text/html"), dicom], 406),
+        (2, [*JSON, ("Content-Type", "text/plain")], 415),
+        (3, [*JSON, dicom], 409),
+    ):
+        sent = body if status != 409 else b"no file at all"
+        answer = partitioned.http().request("POST", path.format(number), headers=headers, body=sent)
+        assert answer.status == status, answer.describe()
+    known = names(partitioned)
+    assert f"{name}-1" in known
+    assert f"{name}-2" not in known
+    assert f"{name}-3" in known
+
+
 @needs("control")
 @requirement("PART-010")
 @pytest.mark.parametrize(

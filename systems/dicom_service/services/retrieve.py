@@ -85,8 +85,11 @@ def _end(boundary: str) -> bytes:
 
 
 async def _original(found: Sequence[Stored], choice: Choice, context: Context) -> Answer:
+    for instance in found:
+        # Once an answer has begun, a missing file could only break it off: the 503 comes first (ERR-007).
+        context.store.blobs.require(instance.place)
     if not choice.multipart:
-        instance = found[0]
+        (instance,) = found
         content_type = f"{choice.media_type}; transfer-syntax={instance.transfer_syntax_uid}"
         if instance.place.size <= _SMALL:
             return Reply(200, context.store.blobs.read(instance.place), content_type)

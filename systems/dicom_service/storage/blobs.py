@@ -154,6 +154,11 @@ class BlobReader:
             while data := file.read(size):
                 yield data
 
+    def require(self, place: Location) -> None:
+        """Raise OSError when a large blob is not there in full; small ones tell when they are read."""
+        if place.object is not None and self.path(place).stat().st_size < place.size:
+            raise OSError("a stored file is shorter than its index entry says")
+
     def view(self, place: Location) -> Buffer:
         """Return a blob as a buffer: small ones in memory, large ones mapped."""
         return self.read(place) if place.segment is not None else map_file(self.path(place))
