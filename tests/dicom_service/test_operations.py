@@ -138,6 +138,27 @@ def test_failed_update(starter: Starter, tmp_path: Path) -> None:
     assert service.get(f"/v1/operations/{identifier}").json()["status"] == "failed"
 
 
+def test_reindex_of_a_damaged_store(starter: Starter, tmp_path: Path) -> None:
+    """A file that cannot be read is an error of the tag; the others are indexed (TAG-044)."""
+    service = starter(tmp_path / "data")
+    broken, sound = dataset(PatientAge="045Y"), dataset(PatientAge="045Y")
+    broken.Rows = broken.Columns = 1024
+    broken.PixelData = bytes(2 * 1024 * 1024)
+    assert service.store(part10(broken), part10(sound)).status == 200
+    (file,) = (tmp_path / "data" / "objects").iterdir()
+    file.write_bytes(b"")
+    assert (
+        ended(service, add_tags(service, {"path": "PatientAge", "level": "instance"}))["status"]
+        == "succeeded"
+    )
+    errors = service.get("/v2/extendedquerytags/PatientAge/errors").json()
+    assert [error["sopInstanceUid"] for error in errors] == [str(broken.SOPInstanceUID)]
+    enable = service.request("PATCH", "/v2/extendedquerytags/PatientAge", b'{"queryStatus": "enabled"}', JSON)
+    assert enable.status == 200
+    found = service.get("/v2/instances?PatientAge=045Y&includefield=PatientAge", "application/dicom+json")
+    assert [one["00080018"]["Value"][0] for one in found.json()] == [str(sound.SOPInstanceUID)]
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Any:
     (tmp_path / "segments").mkdir()

@@ -20,6 +20,7 @@ from systems.shared import logs
 
 _log = logging.getLogger(__name__)
 _LOCK_RETRY = 0.1
+_STORE_RETRY = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,10 @@ class Runner:
             except Stopping:
                 return
             except (sqlite3.Error, OSError) as error:
-                # The operation stays as it is; the next wake or start goes on with it.
+                # The operation stays as it is; it goes on when the store can be written again.
                 _log.error("operations cannot go on: %s", logs.origin(error), extra={"kind": kind.value})
+                self._stopping.wait(_STORE_RETRY)
+                wake.set()
 
     def _run_all(self, kind: Kind) -> None:
         if records.pending(self._store.connection, kind) is None:

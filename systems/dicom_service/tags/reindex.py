@@ -81,10 +81,8 @@ def _read(store: Store, stored: Stored, tags: list[ExtendedTag]) -> _Read:
     try:
         head = store.blobs.read(stored.place, 0, stored.head_stop)
         data_set = describe_part10(head + store.blobs.read(stored.place, stored.tail_start))
-    except FileNotFoundError:
-        # Deleted a moment ago; what is missing for another reason is found by the repair at the next start.
-        return read
-    except HeaderError:
+    except (OSError, HeaderError):
+        # One that was deleted a moment ago is no fault: nothing is noted for what the index does not have any more.
         read.faults.extend(Fault(tag.id, "The instance cannot be read.") for tag in tags)
         return read
     found = found_in(data_set, Decoder(data_set), tags, stored.dropped)

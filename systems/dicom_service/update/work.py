@@ -2,7 +2,7 @@
 
 import logging
 import sqlite3
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from systems.dicom_service.dicom.attributes import Level
@@ -66,37 +66,42 @@ class _Update:
 
     def study(self, uid: str, studies: int) -> None:
         """Update one study; when one instance cannot be updated, none of its study is."""
-        connection = self._run.store.connection
-        instances = catalog.instances(connection, uid, partition=self._partition)
+        instances = catalog.instances(self._run.store.connection, uid, partition=self._partition)
         renewed, errors = self._renewed(instances)
         self.counts.done += 1
         percent = min(99, 100 * self.counts.done // studies)
+        if renewed:
+            errors = self._replace(uid, renewed, percent)
         if errors:
             self.counts.failed += 1
-            self.counts.errors.append(f"Failed to update instances for study {uid}")
-            self.counts.errors.extend(errors[:_MOST_ERRORS])
+            self.counts.errors += [f"Failed to update instances for study {uid}", *errors[:_MOST_ERRORS]]
         if errors or not renewed:
             self._run.store.run(
                 Transaction(
                     lambda change, clock: self._run.advance(change, clock, self.counts.as_json(), percent)
                 )
             )
-            return
+
+    def _replace(self, uid: str, renewed: list[Renewed], percent: int) -> list[str]:
+        """Make the new versions current; return why that was not possible, [] when it was."""
 
         def note(change: sqlite3.Connection, clock: Clock, count: int) -> None:
-            progress = _Counts(
-                self.counts.done,
-                self.counts.updated + (1 if count else 0),
-                self.counts.failed,
-                self.counts.instances + count,
-                self.counts.errors,
+            after = replace(
+                self.counts,
+                updated=self.counts.updated + (1 if count else 0),
+                instances=self.counts.instances + count,
             )
-            self._run.advance(change, clock, progress.as_json(), percent)
+            self._run.advance(change, clock, after.as_json(), percent)
 
         job = RenewStudy(self._run.store.objects, uid, self._partition, self._changes, renewed, note)
-        count = self._run.store.run(job)
+        try:
+            count = self._run.store.run(job)
+        except OSError as error:
+            _log.error("a study could not be updated: %s", logs.origin(error))
+            return [f"The new files cannot be written: {error.strerror or type(error).__name__}"]
         self.counts.updated += 1 if count else 0
         self.counts.instances += count
+        return []
 
     def _renewed(self, instances: list[Stored]) -> tuple[list[Renewed], list[str]]:
         """Return the new versions of all instances, or what is wrong with those that have none."""
