@@ -49,12 +49,13 @@ def test_includefield_by_keyword_or_hex(web: DicomWeb, study: list[Made]) -> Non
 @requirement("QIDO-087")
 def test_includefield_of_any_attribute(web: DicomWeb, study: list[Made]) -> None:
     """Any attribute can be included; studies and series show the newest instance's value (QIDO-087)."""
-    fields = "includefield=SOPInstanceUID,BodyPartExamined,Modality,InstanceNumber,00091010"
+    fields = "includefield=SOPInstanceUID,BodyPartExamined,Modality,InstanceNumber,00090010,00091010"
     (item,) = find(web, "/studies", _own(study, f"&{fields}"))
     assert values(item, "SOPInstanceUID") == [study[2].instance]
     assert values(item, "BodyPartExamined") == ["KNEE"]
     assert values(item, "Modality") == ["MR"]
     assert item["00091010"]["Value"] == ["private value"]
+    assert item["00090010"]["Value"] == ["MAKER"]
     for series in find(web, nested(study[0])[0], fields):
         newest = study[1] if values(series, "SeriesInstanceUID") == [study[0].series] else study[2]
         assert values(series, "SOPInstanceUID") == [newest.instance]

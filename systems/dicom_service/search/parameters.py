@@ -134,9 +134,8 @@ def attribute_tag(name: str) -> int | None:
     """Return the tag a keyword or eight hex digits name, None when they name none (QIDO-025 to QIDO-028)."""
     if re.fullmatch(r"[0-9A-Fa-f]{8}", name):
         tag = int(name, 16)
-        group, element = tag >> 16, tag & 0xFFFF
-        private = group & 1 and group > 8 and element > 0x0FFF
-        return tag if dictionary.entry(tag) is not None or (private and group != 0xFFFF) else None
+        private = tag >> 16 & 1
+        return tag if private or dictionary.entry(tag) is not None else None
     return dictionary.tag_of(name)
 
 
