@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from systems.router.cloud.http import tls_context
 from systems.router.cloud.tokens import TokenSource
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from systems.router.bridge.search import SearchLimits
 
 
+_LOAD_AFTER_SECONDS: Final = 2.0
+
+
 class Bridges:
     """C-FIND, C-MOVE and C-GET answered from the cloud. `may_move` says whether the way to the peers is open."""
 
@@ -44,7 +47,8 @@ class Bridges:
         self._pool = AssociationPool()
 
     async def load(self) -> None:
-        """Load what the first query needs, without holding up the loop."""
+        """Load what queries need once the deliveries that waited for the start have had the processor."""
+        await asyncio.sleep(_LOAD_AFTER_SECONDS)
         await asyncio.to_thread(_load)
 
     @cached_property

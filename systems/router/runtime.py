@@ -167,8 +167,9 @@ class Router:
         listening = [path.stop(grace) for path in self.paths.values() if isinstance(path, ListeningPath)]
         await asyncio.gather(*listening, *(group.stop(grace) for group in self.groups.values()))
         await self.bridge.close(grace)
-        if self._housekeeping is not None:
-            self._housekeeping.cancel()
+        for task in (self._housekeeping, self._loading):
+            if task is not None:
+                task.cancel()
         await self.migrations.close()
         await self.bridges.close()
         if self.admin is not None:

@@ -69,6 +69,52 @@ def test_concurrent_arrivals_share_a_pack_and_read_back_whole(tmp_path: Path) ->
     run(tmp_path, work)
 
 
+def test_pack_is_appended_to_and_what_failed_to_be_written_leaves_no_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Spool.append
+
+    def half(self: Spool, content: bytes) -> bool:
+        write(self, content[: len(content) // 2])
+        raise OSError(errno.EIO, "Input/output error")
+
+    async def work(queue: SqliteQueue) -> None:
+        for n in range(1, 4):
+            await queue.accept(received(f"1.{n}", bytes([n]) * 700), ["cloud"])
+        (pack,) = packs(tmp_path)
+        size = pack.stat().st_size
+        assert queue.snapshot().spool_bytes == size
+        monkeypatch.setattr(Spool, "append", half)
+        with pytest.raises(OSError, match="Input"):
+            await queue.accept(received("1.4", b"\4" * 700), ["cloud"])
+        monkeypatch.undo()
+        assert pack.stat().st_size == size
+        await queue.accept(received("1.5", b"\5" * 700), ["cloud"])
+        assert len(packs(tmp_path)) == 2, "a pack whose write failed is not trusted with more"
+        tasks = await queue.claim("cloud", 9, 1 << 20)
+        for task in tasks:
+            content = queue.spool.read(task.location, task.digest, task.identity.sop_instance_uid)
+            assert content[-700:] == bytes([int(task.identity.sop_instance_uid[2:])]) * 700
+        await queue.settle([Settlement(task, Effect.DELIVERED) for task in tasks])
+        assert len(tasks) == 4
+        assert packs(tmp_path) == []
+        assert queue.snapshot().spool_bytes == 0
+
+    run(tmp_path, work)
+
+
+def test_full_pack_is_followed_by_another(tmp_path: Path) -> None:
+    async def work(queue: SqliteQueue) -> None:
+        for n in range(1, 8):
+            await queue.accept(received(f"1.{n}", bytes([n]) * 1_000_000), ["cloud"])
+        assert sorted(file.stat().st_size // 1_000_000 for file in packs(tmp_path)) == [2, 5]
+        tasks = await queue.claim("cloud", 5, 1 << 30)
+        await queue.settle([Settlement(task, Effect.DELIVERED) for task in tasks])
+        assert len(packs(tmp_path)) == 1
+
+    run(tmp_path, work)
+
+
 def test_same_uid_twice_at_once_is_one_object(tmp_path: Path) -> None:
     async def work(queue: SqliteQueue) -> None:
         answers = await asyncio.gather(*(queue.accept(received("1.5"), BOTH) for _ in range(6)))
@@ -82,15 +128,15 @@ def test_same_uid_twice_at_once_is_one_object(tmp_path: Path) -> None:
 def test_full_disk_refuses_cleanly_and_the_next_object_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = Spool.write_pack
+    write = Spool.append
 
-    def full(self: Spool, name: str, parts: list[bytes]) -> None:
-        write(self, name, [parts[0][:10]])
+    def full(self: Spool, content: bytes) -> bool:
+        write(self, content[:10])
         raise OSError(errno.ENOSPC, "No space left on device")
 
     async def work(queue: SqliteQueue) -> None:
         large = tmp_path / "spool" / "incoming" / "large.dcm"
-        monkeypatch.setattr(Spool, "write_pack", full)
+        monkeypatch.setattr(Spool, "append", full)
         with pytest.raises(OSError, match="No space"):
             await queue.accept(received("1.6"), BOTH)
         kept, lost = await asyncio.gather(

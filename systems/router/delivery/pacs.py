@@ -131,6 +131,7 @@ class PacsCarrier:
 
         """
         identity = task.identity
+        await identifiers.load()
         keys = identifiers.empty()
         keys.QueryRetrieveLevel = "IMAGE"
         keys.StudyInstanceUID = identity.study_instance_uid

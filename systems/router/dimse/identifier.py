@@ -5,6 +5,9 @@ pydicom is imported where it is used: it takes longer to load than all else, and
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from importlib import import_module
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
@@ -14,10 +17,17 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 LARGEST_IDENTIFIER: Final = 8 << 20
+_LAST_LOADED: Final = "pydicom.filewriter"
 
 
 class IdentifierError(ValueError):
     """An identifier that cannot be read or written."""
+
+
+async def load() -> None:
+    """Load what the first identifier needs, without holding up the loop."""
+    if _LAST_LOADED not in sys.modules:
+        await asyncio.to_thread(import_module, _LAST_LOADED)
 
 
 def empty() -> Dataset:

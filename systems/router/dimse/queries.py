@@ -73,6 +73,7 @@ class Queries:
             await exchange.finish(Status(DATA_SET_MISMATCH, "the request has no identifier"))
             return
         raw = await data.read(identifiers.LARGEST_IDENTIFIER)
+        await identifiers.load()
         try:
             identifier = identifiers.decode(raw, exchange.context.transfer_syntax)
         except identifiers.IdentifierError as error:

@@ -15,6 +15,8 @@ import orjson
 
 GENESIS: Final = "0" * 64
 _ROTATE_BYTES: Final = 64 << 20
+# Far more than a line: the start of the router does not depend on how long the file has grown.
+_TAIL_BYTES: Final = 1 << 20
 
 
 class Audit:
@@ -76,12 +78,9 @@ class Audit:
     def _recover(self) -> tuple[int, str]:
         files = sorted(self._folder.glob("audit-*.jsonl"))
         path = files[-1] if files else self._folder / _name(1)
-        content = path.read_bytes() if path.exists() else b""
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            os.truncate(path, len(whole))
-        if whole:
-            last = orjson.loads(whole.rstrip(b"\n").rpartition(b"\n")[2])
+        last_line = _cut_after_last_line(path) if path.exists() else b""
+        if last_line:
+            last = orjson.loads(last_line)
             seq, digest = int(last["seq"]), str(last["hash"])
         else:
             seq, digest = max(0, int(path.stem.removeprefix("audit-")) - 1), GENESIS
@@ -95,6 +94,19 @@ class Audit:
         os.fdatasync(self._file.fileno())
         self._connection.execute("DELETE FROM audit_outbox")
         return seq, digest
+
+
+def _cut_after_last_line(path: Path) -> bytes:
+    """Cut off a line that a crash left unfinished; return the last whole one, empty without one."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        start = max(0, size - _TAIL_BYTES)
+        file.seek(start)
+        tail = file.read()
+    whole = tail[: tail.rfind(b"\n") + 1]
+    if len(whole) < len(tail):
+        os.truncate(path, start + len(whole))
+    return whole.rstrip(b"\n").rpartition(b"\n")[2]
 
 
 def chained(

@@ -1,15 +1,18 @@
 """The spool: Part 10 files on disk, a few file creations for many objects.
 
-All small objects that become durable in one group commit share one pack file: each object is a complete Part 10 file,
-its offset and length are in the index. A pack is written once, synced, and removed when nothing refers to it. A large
-object is streamed to a file of its own, which becomes its pack.
+Small objects are appended to a pack: each is a complete Part 10 file, its offset and length are in the index. What a group
+commit appends is synced before the index is; a pack that has grown enough is followed by a new one, and removed when nothing
+refers to it. So a commit syncs the folder only when a pack is new. A large object is streamed to a file of its own, which
+becomes its pack.
 """
 
 import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +23,18 @@ from systems.router.store.model import Location
 
 _CHUNK: Final = 1 << 20
 _USAGE_AGE: Final = 0.5
+# One object that waits for long keeps its whole pack on the disk.
+_PACK_BYTES: Final = 4 << 20
+
+
+@dataclass(slots=True)
+class _Filling:
+    """The pack that is appended to; `end` is behind the last byte that a committed index knows."""
+
+    name: str
+    handle: int
+    end: int = 0
+    is_new: bool = True
 
 
 class Spool:
@@ -33,6 +48,7 @@ class Spool:
         self._number = 0
         self._measured = 0.0
         self._percent = 0.0
+        self._filling: _Filling | None = None
         self.bytes_used = 0
         try:
             for folder in (self._packs, self._incoming):
@@ -45,6 +61,7 @@ class Spool:
 
     def close(self) -> None:
         """Give the folder back."""
+        self._seal()
         os.close(self._packs_fd)
 
     def percent_used(self) -> float:
@@ -90,17 +107,49 @@ class Spool:
         """The file a large object is streamed to."""
         return self._incoming / self.next_name()
 
-    def write_pack(self, name: str, parts: Iterable[bytes]) -> None:
-        """Write and sync a new pack. The caller syncs the folder by `sync_folder` before it answers."""
-        handle = os.open(self._packs / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            for chunk in parts:
-                view = memoryview(chunk)
-                while view:
-                    view = view[os.write(handle, view) :]
-            os.fdatasync(handle)
-        finally:
-            os.close(handle)
+    def pack(self) -> tuple[str, int]:
+        """The pack that is being filled and where in it the next commit's objects begin; used by the writer only."""
+        if self._filling is not None and self._filling.end >= _PACK_BYTES:
+            self._seal()
+        if self._filling is None:
+            name = self.next_name()
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            self._filling = _Filling(name, os.open(self._packs / name, flags, 0o600))
+        return self._filling.name, self._filling.end
+
+    def append(self, content: bytes) -> bool:
+        """Write behind the end of the pack and sync it. True: its name is new, so the folder has to be synced too."""
+        filling = self._filling
+        assert filling is not None  # noqa: S101 - `pack` was called for the place
+        view, at = memoryview(content), filling.end
+        while view:
+            written = os.pwrite(filling.handle, view, at)
+            view, at = view[written:], at + written
+        os.fdatasync(filling.handle)
+        return filling.is_new
+
+    def keep(self, size: int) -> None:
+        """The index knows what was appended: the next commit writes behind it."""
+        assert self._filling is not None  # noqa: S101 - something was appended
+        self._filling.end += size
+        self._filling.is_new = False
+
+    def give_up(self) -> None:
+        """What was appended is not known to the index. After a failed write or sync this pack is not trusted with more."""
+        filling = self._filling
+        if filling is None:
+            return
+        if filling.end:
+            with suppress(OSError):
+                os.ftruncate(filling.handle, filling.end)
+            self._seal()
+        else:
+            self.remove(filling.name)
+
+    def _seal(self) -> None:
+        if self._filling is not None:
+            os.close(self._filling.handle)
+            self._filling = None
 
     def adopt(self, received: Received, name: str) -> None:
         """Make the file of a large object, already synced, a pack."""
@@ -114,6 +163,8 @@ class Spool:
 
     def remove(self, pack: str) -> None:
         """Delete a pack to which nothing refers any more."""
+        if self._filling is not None and self._filling.name == pack:
+            self._seal()
         (self._packs / pack).unlink(missing_ok=True)
 
     def read(self, location: Location, digest: str, sop_instance_uid: str) -> bytes:

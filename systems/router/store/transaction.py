@@ -25,7 +25,8 @@ class Transaction:
         self.ready: set[str] = set()
         self._pack = ""
         self._parts: list[bytes] = []
-        self._offset = 0
+        self._base = 0
+        self._size = 0
         self._adopted: list[tuple[Received, str, Path]] = []
         self._released: set[str] = set()
 
@@ -35,7 +36,7 @@ class Transaction:
         self.ready = set()
         self._pack = ""
         self._parts = []
-        self._offset = 0
+        self._size = 0
         self._adopted = []
         self._released = set()
         self.connection.execute("BEGIN IMMEDIATE")
@@ -47,11 +48,11 @@ class Transaction:
             self._adopted.append((received, name, received.file))
             return Location(name, 0, received.size)
         if not self._pack:
-            self._pack = self.spool.next_name()
-        location = Location(self._pack, self._offset, received.size)
+            self._pack, self._base = self.spool.pack()
+        location = Location(self._pack, self._base + self._size, received.size)
         self._parts.append(received.header)
         self._parts.extend(received.body)
-        self._offset += received.size
+        self._size += received.size
         return location
 
     def release(self, pack: str | None) -> None:
@@ -60,16 +61,19 @@ class Transaction:
             self._released.add(pack)
 
     def commit(self) -> None:
-        """Write and sync the files, then the folder, then commit the index: in this order (ROUTER-046)."""
+        """Write and sync the files, then the folder where names are new, then commit the index: in this order (ROUTER-046)."""
+        names = bool(self._adopted)
         if self._pack:
-            self.spool.write_pack(self._pack, [b"".join(self._parts)])
+            names |= self.spool.append(b"".join(self._parts))
         for received, name, _ in self._adopted:
             self.spool.adopt(received, name)
-        if self._pack or self._adopted:
+        if names:
             self.spool.sync_folder()
         self.counters.write()
         self.connection.execute("COMMIT")
-        self.spool.bytes_used += self._offset + sum(received.size for received, _, _ in self._adopted)
+        if self._pack:
+            self.spool.keep(self._size)
+        self.spool.bytes_used += self._size + sum(received.size for received, _, _ in self._adopted)
         self.counters.committed()
         self.audit.committed()
         self._remove_released()
@@ -81,7 +85,7 @@ class Transaction:
         self.counters.rolled_back()
         self.audit.rolled_back()
         if self._pack:
-            self.spool.remove(self._pack)
+            self.spool.give_up()
         for received, name, original in self._adopted:
             adopted = self.spool.path(Location(name, 0, 0))
             if received.file is None and adopted.exists():
