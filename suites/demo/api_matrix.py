@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from json import dumps as json_text
 
 from fixtures.clients import multipart
 from fixtures.data import Study
@@ -33,6 +34,13 @@ class Call:
     action: str
     headers: Headers = ()
     body: bytes = b""
+    """What is sent where the call is allowed: it changes nothing that outlives the test."""
+    sound: bytes = b""
+    """What is sent where the call must be refused, if `body` would be refused for its content: only the role is wrong."""
+
+    def body_for(self, application: str) -> bytes:
+        """The body to send as this application."""
+        return self.body if data_action_allowed(application, self) else self.sound or self.body
 
 
 def data_action_allowed(application: str, call: Call) -> bool:
@@ -40,15 +48,12 @@ def data_action_allowed(application: str, call: Call) -> bool:
     return call.action in PERMISSIONS[application]
 
 
-def calls(world: World, study: Study, store: Study | None = None, *, tags: bytes = b"[]") -> list[Call]:
-    """Every call of CLAIM-AUTH-02, aimed at `study`; `store` is what the store call sends. Deletes come last.
-
-    `tags` is the body of the call that adds extended query tags: as it stands it adds none.
-    """
+def calls(world: World, study: Study, store: Study | None = None) -> list[Call]:
+    """Every call of CLAIM-AUTH-02, aimed at `study`; `store` is what the store call sends. Deletes come last."""
     return [
         *_store_calls(world, store or study),
         *_read_calls(world, study),
-        *_management_calls(world, tags),
+        *_management_calls(world, study),
         *_delete_calls(world, study),
     ]
 
@@ -104,9 +109,11 @@ def _read_calls(world: World, study: Study) -> list[Call]:
     ]
 
 
-def _management_calls(world: World, tags: bytes) -> list[Call]:
+def _management_calls(world: World, study: Study) -> list[Call]:
     path = _below(world)
     json = (("Content-Type", "application/json"), ("Accept", "application/json"))
+    change = {"00100010": {"vr": "PN", "Value": [{"Alphabetic": "Changed"}]}}
+    update = json_text({"studyInstanceUids": [study.study_instance_uid], "changeDataset": change}).encode()
     return [
         Call("list extended query tags", "GET", path("/extendedquerytags"), "read"),
         Call(
@@ -115,7 +122,8 @@ def _management_calls(world: World, tags: bytes) -> list[Call]:
             path("/extendedquerytags"),
             "manageExtendedQueryTags",
             json,
-            tags,
+            b"[]",
+            b'[{"path": "00101002", "vr": "SQ", "level": "study"}]',
         ),
         Call(
             "delete extended query tag",
@@ -125,7 +133,7 @@ def _management_calls(world: World, tags: bytes) -> list[Call]:
         ),
         Call("operation", "GET", path("/operations/00000000000000000000000000000001"), "read"),
         Call("search workitems", "GET", path("/workitems"), "read", (("Accept", "application/dicom+json"),)),
-        Call("bulk update", "POST", path("/studies/$bulkUpdate"), "write", json, b"{}"),
+        Call("bulk update", "POST", path("/studies/$bulkUpdate"), "write", json, b"{}", update),
     ]
 
 
