@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -92,8 +93,8 @@ class Application:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._guard = make_guard(settings)
         self._switches = Switches(settings.data, settings.admin_key) if settings.admin_key else None
+        self._guard = make_guard(settings, self._switches.now if self._switches else time.time)
         self._context: Context | None = None
         self._health: Health | None = None
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from pydicom.uid import generate_uid
 
-from tests.dicom_service.conftest import Answer, Service, Starter, dataset, part10, path_of
+from tests.dicom_service.conftest import Answer, Service, Starter, dataset, free_port, part10, path_of
+from tests.dicom_service.test_security import Tenant
 
 _KEY = "not-a-secret"
 
@@ -92,6 +94,30 @@ def test_reset(switched: Service) -> None:
         "numbers are not given out again"
     )
     assert switched.stop() == 0
+
+
+def test_clock(starter: Starter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A token expires when the clock is moved on, is not valid yet when it is moved back, and rules stay."""
+    certificates = trustme.CA()
+    certificates.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    tenant = Tenant(free_port(), tmp_path)
+    tenant.rotate()
+    tenant.up(certificates)
+    monkeypatch.setenv("SWITCH_KEY", _KEY)
+    authority = ("--authority", tenant.authority, "--authority-ca", str(tmp_path / "ca.pem"))
+    service = starter(tmp_path / "data", *authority, "--admin-key-env", "SWITCH_KEY", auth=True)
+    service.headers["Authorization"] = f"Bearer {tenant.token()}"
+    _rules(service, {"name": "kept", "match": {"path_regex": "nowhere"}, "action": {"status": 500}})
+    for offset, status in ((0, 200), (3600 + 301, 401), (3600 + 100, 200), (-900, 401), (-100, 200)):
+        assert _admin(service, "PUT", "clock", {"offset": offset}).status == 204
+        assert service.get("/v2/changefeed").status == status, offset
+    assert [rule["name"] for rule in _admin(service, "GET", "faults").json()] == ["kept"]
+    malformed: list[Any] = [{}, {"offset": "1"}, {"offset": True}, {"offset": 1e12}, []]
+    for bad in malformed:
+        assert _admin(service, "PUT", "clock", bad).status == 400
+    assert tenant.server is not None
+    tenant.server.shutdown()
+    tenant.server.server_close()
 
 
 def test_key(switched: Service) -> None:

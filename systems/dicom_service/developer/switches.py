@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from systems.dicom_service.web.request import Message, Receive
 _FILE = "developer.json"
 _LARGEST_BODY = 1 << 20
 _PREFIX = "/admin/"
+_FARTHEST = 10 * 366 * 86400
 
 
 class Switches:
@@ -28,6 +30,11 @@ class Switches:
         self._key = key.encode()
         self._seen: tuple[int, int] | None = None
         self._rules: list[FaultRule] = []
+        self._offset = 0.0
+
+    def now(self) -> float:
+        """Return the time in seconds since 1970, as far as it was moved."""
+        return time.time() + self._offset
 
     async def answer(self, scope: Message, receive: Receive, store: Store) -> Answer | None:
         """Answer an admin request, or the request that a rule picks out; None lets it pass, perhaps later."""
@@ -55,32 +62,43 @@ class Switches:
                 self._refresh()
                 return json_reply(shown(self._rules))
             case "PUT", "faults":
-                return self._set(await _json(receive))
+                return self._set(rules=await _json(receive))
             case "DELETE", "faults":
-                return self._set([])
+                return self._set(rules=[])
+            case "PUT", "clock":
+                return self._set(offset=_offset(await _json(receive)))
             case "POST", "reset":
                 await store.change(Empty(store.folder))
-                return self._set([])
-        raise NotFound("There are GET, PUT and DELETE /admin/faults and POST /admin/reset.")
+                return self._set(rules=[], offset=0)
+        raise NotFound("There are GET, PUT and DELETE /admin/faults, PUT /admin/clock and POST /admin/reset.")
 
-    def _set(self, rules: Any) -> Reply:
-        parse(rules)
+    def _set(self, **changes: Any) -> Reply:
+        """Change what is named and leave the rest."""
+        parse(changes.get("rules", []))
+        state = {**self._state(), **changes}
         temporary = self._file.with_suffix(f".{os.getpid()}")
-        temporary.write_bytes(orjson.dumps(rules))
+        temporary.write_bytes(orjson.dumps(state))
         temporary.replace(self._file)
         self._refresh()
         return Reply(204)
 
+    def _state(self) -> dict[str, Any]:
+        state: dict[str, Any] = {"rules": [], "offset": 0}
+        return {**state, **orjson.loads(self._file.read_bytes())} if self._file.exists() else state
+
     def _refresh(self) -> None:
-        """Read the rules again when a worker has changed them."""
+        """Read rules and clock again when a worker has changed them."""
         try:
-            state = self._file.stat()
+            file = self._file.stat()
         except FileNotFoundError:
             return
-        seen = (state.st_mtime_ns, state.st_ino)
-        if seen != self._seen:
-            self._seen = seen
-            self._rules = parse(orjson.loads(self._file.read_bytes()))
+        seen = (file.st_mtime_ns, file.st_ino)
+        if seen == self._seen:
+            return
+        self._seen = seen
+        state = self._state()
+        self._offset = float(state["offset"])
+        self._rules = parse(state["rules"])
 
 
 async def _json(receive: Receive) -> Any:
@@ -97,3 +115,10 @@ async def _json(receive: Receive) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadRequest("The request body is not valid JSON.") from error
+
+
+def _offset(value: Any) -> float:
+    offset = value.get("offset") if isinstance(value, dict) else None
+    if not isinstance(offset, int | float) or isinstance(offset, bool) or abs(offset) > _FARTHEST:
+        raise BadRequest(f'The clock is moved by {{"offset": seconds}}, at most {_FARTHEST} either way.')
+    return float(offset)

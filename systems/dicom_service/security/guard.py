@@ -1,5 +1,7 @@
 """The door: turns the Authorization header into permitted data actions."""
 
+import time
+from collections.abc import Callable
 from typing import Protocol
 
 from systems.dicom_service.security.roles import EVERYTHING, Action
@@ -22,11 +24,11 @@ class OpenDoor:
         return EVERYTHING
 
 
-def make_guard(settings: Settings) -> Guard:
-    """Return the guard of the configuration."""
+def make_guard(settings: Settings, now: Callable[[], float] = time.time) -> Guard:
+    """Return the guard of the configuration; `now` tells the time, seconds since 1970, that tokens are held against."""
     if settings.authority is None:
         return OpenDoor()
     # The cryptography behind it is loaded only where it is used.
     from systems.dicom_service.security.tokens import TokenGuard  # noqa: PLC0415
 
-    return TokenGuard(settings)
+    return TokenGuard(settings, now)

@@ -5,7 +5,7 @@ import json
 import logging
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any
@@ -117,8 +117,9 @@ class Authority:
 class TokenGuard:
     """Validates bearer tokens and maps their roles to data actions."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, now: Callable[[], float] = time.time) -> None:
         self._settings = settings
+        self._now = now
         self._authority = Authority(settings)
         self._audiences = [*settings.audiences]
         if HOSTED_AUDIENCE in self._audiences:
@@ -131,7 +132,7 @@ class TokenGuard:
             raise self._challenge(None)
         token = authorization[7:].strip()
         remembered = self._seen.get(token)
-        if remembered is not None and remembered[0] <= time.time() < remembered[1]:
+        if remembered is not None and remembered[0] <= self._now() < remembered[1]:
             return remembered[2]
         return await self._validated(token)
 
@@ -151,15 +152,22 @@ class TokenGuard:
         return actions
 
     def _claims(self, token: str, key: PyJWK, issuers: Sequence[str]) -> dict[str, Any]:
-        return jwt.decode(
+        claims: dict[str, Any] = jwt.decode(
             token,
             key.key,
             algorithms=_ALGORITHMS,
             audience=self._audiences,
             issuer=list(issuers),
-            leeway=self._settings.clock_tolerance,
-            options={"require": ["exp", "iss", "aud"], "verify_iat": False},
+            # The times are compared with our own clock, which a developer may have moved.
+            options={
+                "require": ["exp", "iss", "aud"],
+                "verify_iat": False,
+                "verify_exp": False,
+                "verify_nbf": False,
+            },
         )
+        _check_times(claims, self._now(), self._settings.clock_tolerance)
+        return claims
 
     def _permitted(self, claims: dict[str, Any]) -> frozenset[Action]:
         if not self._settings.check_roles:
@@ -174,7 +182,7 @@ class TokenGuard:
         tolerance = self._settings.clock_tolerance
         start = float(claims.get("nbf", 0)) - tolerance
         # Validated again now and then, so that a key the authority withdrew does not live on here.
-        end = min(float(claims["exp"]) + tolerance, time.time() + 60)
+        end = min(float(claims["exp"]) + tolerance, self._now() + 60)
         self._seen[token] = (start, end, actions)
 
     def _challenge(self, description: str | None) -> Problem:
@@ -183,6 +191,17 @@ class TokenGuard:
         if description is not None:
             value += f', error="invalid_token", error_description="{description}"'
         return Problem(status=401, headers=[("WWW-Authenticate", value)])
+
+
+def _check_times(claims: dict[str, Any], now: float, tolerance: float) -> None:
+    try:
+        end, start = int(claims["exp"]), int(claims.get("nbf", 0))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise jwt.DecodeError("exp and nbf must be numbers") from error
+    if end <= now - tolerance:
+        raise jwt.ExpiredSignatureError
+    if start > now + tolerance:
+        raise jwt.ImmatureSignatureError
 
 
 def _description(error: jwt.PyJWTError) -> str:
