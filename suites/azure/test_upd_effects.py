@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from fixtures.clients.dicomweb import ONE_AS_STORED, DicomWeb
 from fixtures.traceability import needs, requirement
 from suites.azure.data import Made, Maker
@@ -17,6 +19,8 @@ from suites.azure.updates import (
     update,
     values,
 )
+
+pytestmark = pytest.mark.azure
 
 
 def study_of_three(v2: DicomWeb, make: Maker, **attributes: Any) -> list[Made]:
