@@ -135,3 +135,9 @@ def make_chain(v1: DicomWeb, v2: DicomWeb, make: Maker) -> Chain:
 def numbers(web: DicomWeb, **parameters: str) -> list[int]:
     """The numbers of one page."""
     return [entry["sequence"] for entry in read(web, parameters.items())]
+
+
+def instant(at: int) -> str:
+    """A number of 100 ns units since 1970 as an instant with all seven digits."""
+    seconds, fraction = divmod(at, 10_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:07d}+00:00"

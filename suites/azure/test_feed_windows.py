@@ -29,6 +29,9 @@ def test_a_timestamp_sent_back_is_that_instant(v2: DicomWeb, chain: Chain) -> No
         assert found == chain.between(start, end)
         assert chain.numbers[place] in found, "FEED-029: the start is inclusive"
         assert chain.numbers[place + 1] not in found, "FEED-030: the end is exclusive"
+        after = feed.instant(feed.ticks(start) + 1)
+        later = feed.numbers(v2, startTime=after, endTime=end)
+        assert chain.numbers[place] not in later, "FEED-018: 100 ns later the entry is past"
 
 
 @requirement("FEED-026", "FEED-027", "FEED-028", "FEED-031")
