@@ -109,7 +109,12 @@ class Application:
         await receive()
         data = Store(self._settings.data)
         self._context = Context(
-            self._settings, data, Descriptions(data), asyncio.Semaphore(_IMAGES_AT_A_TIME), Runner(data, WORK), Tags()
+            self._settings,
+            data,
+            Descriptions(data),
+            asyncio.Semaphore(_IMAGES_AT_A_TIME),
+            Runner(data, WORK),
+            Tags(),
         )
         self._health = Health(self._context)
         self._context.operations.start()

@@ -90,14 +90,18 @@ def _parser() -> argparse.ArgumentParser:
         "--partitions", action="store_true", help="data partitions: /v2/partitions/NAME/studies and so on"
     )
     run.add_argument(
-        "--no-operations", action="store_true", help="no new operations: tags, updates and exports are refused"
+        "--no-operations",
+        action="store_true",
+        help="no new operations: tags, updates and exports are refused",
     )
     run.add_argument("--no-export", action="store_true", help="no export, and no storage account built in")
     run.add_argument(
         "--no-export-sas", action="store_true", help="refuse shared access signatures in exports"
     )
     run.add_argument("--no-export-public", action="store_true", help="refuse public containers in exports")
-    run.add_argument("--no-secret-store", action="store_true", help="as without one: refuse destinations with secrets")
+    run.add_argument(
+        "--no-secret-store", action="store_true", help="as without one: refuse destinations with secrets"
+    )
     run.add_argument(
         "--admin-key-env",
         metavar="NAME",
