@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tools import common, demo, prepare
-from tools.check import Check, Counts, read_junit
+from tools.check import Check, Counts, _alone, read_junit
 from tools.common import Stop
 
 
@@ -81,3 +81,31 @@ def test_prepared_checkout_is_not_prepared_again(tmp_path: Path, monkeypatch: py
 def test_failed_command_says_what_it_said_and_what_to_do() -> None:
     with pytest.raises(Stop, match=r"(?s)failed:.*disk on fire.*get water"):
         common.must(["sh", "-c", "echo disk on fire >&2; exit 1"], "get water")
+
+
+def test_a_second_try_runs_alone() -> None:
+    arguments = ("suites", "-m", "demo", "-n", "3", "--dist", "worksteal", "--runner", "process")
+    assert _alone(arguments) == ["suites", "-m", "demo", "--runner", "process"]
+
+
+def test_what_fails_beside_others_and_passes_alone_is_unsteady(tmp_path: Path) -> None:
+    marker = tmp_path / "seen"
+    test = tmp_path / "test_unsteady.py"
+    test.write_text(
+        f"from pathlib import Path\ndef test_it():\n    p = Path({str(marker)!r})\n    first = not p.exists()\n"
+        "    p.touch()\n    assert not first\n"
+    )
+    check = Check()
+    check.pytest("unsteady", str(test))
+    assert check.failed == []
+    assert "UNSTEADY" in check.results[0].note
+    assert (check.counts.passed, check.counts.failed) == (1, 0)
+
+
+def test_what_fails_twice_has_failed(tmp_path: Path) -> None:
+    test = tmp_path / "test_broken.py"
+    test.write_text("def test_it():\n    assert False\n")
+    check = Check()
+    check.pytest("broken", str(test))
+    assert [result.name for result in check.failed] == ["broken"]
+    assert check.counts.failed == 1
