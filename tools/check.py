@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 
 from tools import engine
 from tools.common import CHECKOUT, LOCAL, PARALLEL, VENV_BIN, Stop, main_of, run, say
+from tools.dcmtk import ensure_dcmtk
 from tools.orthanc import ensure_orthanc
 
 OUT = CHECKOUT / "reports" / "out"
@@ -195,6 +196,10 @@ def main() -> int:
     _static(check)
     if docker is None:
         check.step("images", [_program("python"), "-m", "fixtures.deployment.images"])
+    try:
+        ensure_dcmtk()
+    except Stop as stop:
+        say(f"Tests that need dcmtk are left out: {stop}")
     try:
         ensure_orthanc()
     except Stop as stop:

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -303,10 +302,3 @@ def test_patient_data_stays_out_of_the_log(starter: Starter, tmp_path: Path) -> 
     service.get("/v2/studies?PatientName=Secret^Name&foo=SECRETID")
     assert service.stop() == 0
     assert "SECRET" not in (tmp_path / "log").read_text().upper()
-
-
-def test_start_takes_less_than_two_seconds(starter: Starter) -> None:
-    """The aim is under one second; the bound leaves room for a busy machine."""
-    begun = time.monotonic()
-    starter(":memory:")
-    assert time.monotonic() - begun < 2
