@@ -9,6 +9,8 @@ from fixtures.world import World, rules
 
 pytestmark = pytest.mark.demo
 
+# What the folder shrinks by: the index beside the files is a database that grows and shrinks in steps of its own.
+FREED_AT_LEAST = 0.85
 PRIOR_DATES = ["19940223", "20040831", "19691116", "20120202", "19900304", "19760525", "19700306", "19831220"]
 
 
@@ -151,7 +153,7 @@ def test_the_pacs_is_lighter_by_what_was_migrated(world: World) -> None:
 
     CLAIM-MIGRATE-04.
     """
-    kept, *old = world.dated_studies(["20210704", "19850615", "19991231"], instances=12, matrix=256)
+    kept, *old = world.dated_studies(["20210704", "19850615", "19991231"], instances=30, matrix=512)
     world.arrange_all([kept, *old], "pacs")
     before, size_before = world.pacs_counts(), world.control.data_size("pacs")
     migrated_bytes = world.pacs_file_bytes(old)
@@ -161,11 +163,11 @@ def test_the_pacs_is_lighter_by_what_was_migrated(world: World) -> None:
     assert migration.state == "done", migration.describe()
     world.expect("cloud", old)
     world.expect("pacs", [kept])
-    world.expect_growth(before, patients=-2, studies=-2, instances=-24)
+    world.expect_growth(before, patients=-2, studies=-2, instances=-60)
     after = world.pacs_counts()
     assert before.disk_bytes - after.disk_bytes == pytest.approx(migrated_bytes, rel=0.01)
     freed = eventually(
-        lambda: size_before - world.control.data_size("pacs") >= 0.99 * migrated_bytes,
+        lambda: size_before - world.control.data_size("pacs") >= FREED_AT_LEAST * migrated_bytes,
         within=world.bounds.settle,
         because="the files of the migrated studies to leave the PACS storage",
     )
