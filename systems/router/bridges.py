@@ -1,13 +1,13 @@
 """Puts the query and retrieve bridges together for the cloud bridge path.
 
-They are loaded behind the start, or with the first request that needs them: pydicom takes longer than all else.
+They are loaded when a peer opens an association for queries: pydicom takes longer to load than all that a start needs.
 """
 
 from __future__ import annotations
 
 import asyncio
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from systems.router.cloud.http import tls_context
 from systems.router.cloud.tokens import TokenSource
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from systems.router.bridge.search import SearchLimits
 
 
-_LOAD_AFTER_SECONDS: Final = 2.0
-
-
 class Bridges:
     """C-FIND, C-MOVE and C-GET answered from the cloud. `may_move` says whether the way to the peers is open."""
 
@@ -45,11 +42,13 @@ class Bridges:
         self._tokens = tokens
         self._may_move = may_move
         self._pool = AssociationPool()
+        self._loading: asyncio.Future[None] | None = None
 
-    async def load(self) -> None:
-        """Load what queries need once the deliveries that waited for the start have had the processor."""
-        await asyncio.sleep(_LOAD_AFTER_SECONDS)
-        await asyncio.to_thread(_load)
+    async def prepare(self) -> None:
+        """Load what queries need without holding up the loop."""
+        if self._loading is None:
+            self._loading = asyncio.ensure_future(asyncio.to_thread(_load))
+        await asyncio.shield(self._loading)
 
     @cached_property
     def _reader(self) -> HttpCloudReader:
@@ -118,6 +117,8 @@ class Bridges:
     async def close(self) -> None:
         """Close all connections."""
         await self._pool.close()
+        if self._loading is not None:
+            await asyncio.wait([self._loading])
         if "_reader" in self.__dict__:
             await self._reader.close()
 
@@ -141,5 +142,4 @@ class Bridges:
 
 def _load() -> None:
     import systems.router.bridge.query  # noqa: PLC0415 - see above
-    import systems.router.bridge.retrieve  # noqa: PLC0415
-    import systems.router.sameness  # noqa: F401, PLC0415
+    import systems.router.bridge.retrieve  # noqa: F401, PLC0415

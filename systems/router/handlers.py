@@ -31,6 +31,10 @@ class Stores(Protocol):
 class Finds(Protocol):
     """Answers C-FIND."""
 
+    async def prepare(self) -> None:
+        """Load what the answers need."""
+        ...
+
     def find(self, request: FindRequest) -> AsyncIterator[FindResponse]:
         """Pending responses and one final one."""
         ...
@@ -38,6 +42,10 @@ class Finds(Protocol):
 
 class Retrieves(Protocol):
     """Answers C-MOVE and C-GET."""
+
+    async def prepare(self) -> None:
+        """Load what the answers need."""
+        ...
 
     def move(self, request: MoveRequest) -> AsyncIterator[RetrieveResponse]:
         """Pending responses and one final one."""
@@ -79,6 +87,13 @@ class PathHandler(BaseHandler):
     async def store(self, request: StoreRequest) -> Status:
         """Answer C-STORE."""
         return _FOREIGN if self._is_foreign(request.peer) else await self._stores.store(request)
+
+    async def prepare_queries(self) -> None:
+        """Load what identifiers and answers need."""
+        await super().prepare_queries()
+        for part in (self._finds, self._retrieves):
+            if part is not None:
+                await part.prepare()
 
     def find(self, request: FindRequest) -> AsyncIterator[FindResponse]:
         """Answer C-FIND."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from systems.router.cloud.errors import CloudError
@@ -87,13 +87,11 @@ class Intake:
         return _CONFLICT
 
     async def _same_content(self, received: Received, accepted: Accepted) -> bool:
-        from systems.router.sameness import same_bytes  # noqa: PLC0415 - needs pydicom, see dimse.identifier
-
         content = await asyncio.to_thread(_part10, received)
         if accepted.existing is not None:
             known = self._queue.spool.chunks(accepted.existing, received.identity.sop_instance_uid)
             try:
-                return await asyncio.to_thread(same_bytes, content, known)
+                return await asyncio.to_thread(_same_bytes, content, known)
             except DamagedError:
                 return False
         cloud = next((d.name for d in self._config.destinations if d.kind == "dicomweb"), None)
@@ -111,6 +109,13 @@ class Intake:
         except (OSError, sqlite3.Error):
             log.exception("a refused store could not be counted")
         return status
+
+
+def _same_bytes(content: bytes, known: Iterable[bytes]) -> bool:
+    """Runs in a thread: what it loads is slow to load."""
+    from systems.router.sameness import same_bytes  # noqa: PLC0415 - needs pydicom, see dimse.identifier
+
+    return same_bytes(content, known)
 
 
 def _part10(received: Received) -> bytes:

@@ -12,7 +12,7 @@ import orjson
 
 from systems.router.bridge_store import BridgeStore
 from systems.router.bridges import Bridges
-from systems.router.cloud.http import CloudHttp, trust
+from systems.router.cloud.http import CloudHttp
 from systems.router.cloud.tokens import ClientCredentials, NoToken, TokenSource
 from systems.router.cloud.uploader import Uploader
 from systems.router.config.model import CLOUD_BRIDGE, MODALITY_INTAKE, PACS_BRIDGE, Config, Listener
@@ -49,7 +49,7 @@ def distribution_version() -> str:
 def make_tokens(config: Config) -> TokenSource:
     """The token source the configuration asks for."""
     credential = config.cloud.credential
-    return NoToken() if credential is None else ClientCredentials(credential, trust(credential.ca_file))
+    return NoToken() if credential is None else ClientCredentials(credential)
 
 
 class Router:
@@ -82,7 +82,6 @@ class Router:
         self.migrations = Migrations(config, self.uploader)
         self.admin: AdminServer | None = None
         self._housekeeping: asyncio.Task[None] | None = None
-        self._loading: asyncio.Task[None] | None = None
 
     def _listeners(self) -> tuple[Listener, Listener]:
         return self.config.cloud_bridge, self.config.modality_intake
@@ -143,7 +142,6 @@ class Router:
         await self.migrations.resume()
         self._housekeeping = asyncio.create_task(self._expire())
         await asyncio.to_thread(self._publish_ports)
-        self._loading = asyncio.create_task(self.bridges.load())
 
     def _is_enabled(self, name: str) -> bool:
         enabled = {listener.name: listener.enabled for listener in self._listeners()}
@@ -167,9 +165,8 @@ class Router:
         listening = [path.stop(grace) for path in self.paths.values() if isinstance(path, ListeningPath)]
         await asyncio.gather(*listening, *(group.stop(grace) for group in self.groups.values()))
         await self.bridge.close(grace)
-        for task in (self._housekeeping, self._loading):
-            if task is not None:
-                task.cancel()
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
         await self.migrations.close()
         await self.bridges.close()
         if self.admin is not None:

@@ -35,7 +35,9 @@ class AdminServer:
         routes.append(Route("GET", "/openapi.json", "This description", describe, anonymous=True))
         app = Starlette(routes=[self._guarded(route) for route in routes])
         self._socket = _listen(router.config.admin.host, router.config.admin.port)
-        settings = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", http="httptools")
+        settings = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", http="httptools", ws="none"
+        )
         self._server = _Server(settings)
         self._task: asyncio.Task[None] | None = None
 

@@ -1,19 +1,22 @@
 """The HTTP client towards the cloud: limits, token, one repeat after 401 (ROUTER-125, 127)."""
 
+from __future__ import annotations
+
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import aiohttp
-
+from systems.router.cloud.client import load, trust
 from systems.router.cloud.errors import CloudUnauthorisedError, CloudUnreachableError
 from systems.router.cloud.tokens import TokenSource
 from systems.router.config.model import Cloud
+
+if TYPE_CHECKING:
+    import aiohttp
 
 Body = Callable[[], bytes | AsyncIterator[bytes]]
 _LARGEST_ANSWER: Final = 64 << 20
@@ -95,17 +98,13 @@ class CloudHttp:
     async def _once(
         self, method: str, path: str, headers: dict[str, str], token: str, body: Body | None, size: int
     ) -> aiohttp.ClientResponse:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    ssl=tls_context(self._cloud), limit=0, enable_cleanup_closed=True
-                ),
-                auto_decompress=False,
-            )
+        session = await self._open()
+        import aiohttp  # noqa: PLC0415 - loaded by now, see cloud.client
+
         if token:
             headers = {**headers, "Authorization": f"Bearer {token}"}
         try:
-            return await self._session.request(
+            return await session.request(
                 method,
                 self._cloud.service_url + path,
                 headers=headers,
@@ -119,8 +118,27 @@ class CloudHttp:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise CloudUnreachableError(f"no answer from the cloud: {why(error)}", sent=True) from error
 
+    async def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            try:
+                context = unverified(self._cloud, await load(self._cloud.ca_file))
+            except OSError as error:
+                raise CloudUnreachableError(
+                    f"cloud.ca_file: the trust store cannot be read: {why(error)}", sent=False
+                ) from error
+            import aiohttp  # noqa: PLC0415 - loaded just now, see cloud.client
+
+            # Another worker may have been here meanwhile.
+            self._session = self._session or aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=context, limit=0, enable_cleanup_closed=True),
+                auto_decompress=False,
+            )
+        return self._session
+
     def _limits(self, size: int) -> aiohttp.ClientTimeout:
         """Separate limits to connect and between bytes read; the whole grows with the size (ROUTER-127)."""
+        import aiohttp  # noqa: PLC0415 - loaded by now, see cloud.client
+
         return aiohttp.ClientTimeout(
             total=_BASE_SECONDS + self._cloud.read_idle_seconds + size / self._cloud.bytes_per_second,
             sock_connect=self._cloud.connect_seconds,
@@ -128,6 +146,8 @@ class CloudHttp:
         )
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        import aiohttp  # noqa: PLC0415 - loaded by now, see cloud.client
+
         try:
             content = bytearray()
             async for chunk in response.content.iter_any():
@@ -141,16 +161,15 @@ class CloudHttp:
 
 def tls_context(cloud: Cloud) -> ssl.SSLContext:
     """Verify against the configured trust store; not to verify takes the explicit test-only switch (ROUTER-125)."""
-    context = trust(cloud.ca_file)
+    return unverified(cloud, trust(cloud.ca_file))
+
+
+def unverified(cloud: Cloud, context: ssl.SSLContext) -> ssl.SSLContext:
+    """`context`, which verifies nothing any more where the test-only switch says so."""
     if not cloud.verify_tls:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def trust(ca_file: Path | None) -> ssl.SSLContext:
-    """A verifying context with the given trust store, or the system's."""
-    return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
 
 
 def retry_after(value: str | None) -> float | None:

@@ -1,5 +1,7 @@
 """Reads stored copies back and compares them: the only proof that the cloud holds what was sent."""
 
+from __future__ import annotations
+
 import asyncio
 import hashlib
 import tempfile
@@ -7,14 +9,15 @@ from dataclasses import dataclass
 from email.message import Message
 from enum import Enum
 from pathlib import Path
-from typing import Final
-
-import aiohttp
+from typing import TYPE_CHECKING, Final
 
 from systems.router.cloud.errors import CloudAnswerError, CloudUnauthorisedError, CloudUnreachableError
 from systems.router.cloud.http import CloudHttp, retry_after, why
 from systems.router.objects import Identity
 from systems.shared.header_scan import HeaderError, read_file_meta
+
+if TYPE_CHECKING:
+    import aiohttp
 
 # The stored encoding, unconverted (ROUTER-081); single part first, as every server that knows it spares the wrapping.
 _ACCEPTS: Final = (
@@ -57,15 +60,20 @@ async def compare(http: CloudHttp, identity: Identity, digest: str, local: Path 
             return Compared(Held.SAME, found)
         if local is None:
             return Compared(Held.DIFFERENT, found)
-        from systems.router.sameness import same_content  # noqa: PLC0415 - needs pydicom, see dimse.identifier
-
         if isinstance(local, bytes):
             ours = Path(folder) / "ours.dcm"
             await asyncio.to_thread(ours.write_bytes, local)
         else:
             ours = local
-        same = await asyncio.to_thread(same_content, ours, copy)
+        same = await asyncio.to_thread(_same_content, ours, copy)
         return Compared(Held.SAME if same else Held.DIFFERENT, found)
+
+
+def _same_content(ours: Path, theirs: Path) -> bool:
+    """Runs in a thread: what it loads is slow to load."""
+    from systems.router.sameness import same_content  # noqa: PLC0415 - needs pydicom, see dimse.identifier
+
+    return same_content(ours, theirs)
 
 
 async def fetch(http: CloudHttp, identity: Identity, target: Path) -> bool:
@@ -100,6 +108,8 @@ async def fetch(http: CloudHttp, identity: Identity, target: Path) -> bool:
 
 
 async def _save(response: aiohttp.ClientResponse, target: Path) -> None:
+    import aiohttp  # noqa: PLC0415 - loaded by now, see cloud.client
+
     try:
         with target.open("wb") as file:
             async for chunk in response.content.iter_chunked(_CHUNK):

@@ -1,5 +1,7 @@
 """Client-credentials tokens: one shared token, renewed in time, never logged (ROUTER-120, 121, 123)."""
 
+from __future__ import annotations
+
 import asyncio
 import base64
 import binascii
@@ -10,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-import aiohttp
 import orjson
 
+from systems.router.cloud.client import load
 from systems.router.cloud.errors import CloudUnauthorisedError, CloudUnreachableError
 from systems.router.config.model import Credential
 from systems.router.errors import SecretMissingError
@@ -21,7 +23,8 @@ _RENEW_SHARE: Final = 0.8
 _LATEST_RENEWAL: Final = 300.0
 _RETRY_SECONDS: Final = 5.0
 _SAFETY_SECONDS: Final = 2.0
-_LIMIT: Final = aiohttp.ClientTimeout(total=20, sock_connect=10)
+_LIMIT_SECONDS: Final = 20.0
+_CONNECT_SECONDS: Final = 10.0
 _DELETING_ROLES: Final = frozenset({"DICOM Data Owner", "globalAdmin"})
 
 log = logging.getLogger(__name__)
@@ -62,10 +65,15 @@ class ClientCredentials:
     """Asks the token endpoint by client credentials in the v1 or v2 form.
 
     The life of a token counts from its receipt by the monotonic clock, so that a wrong wall clock does not matter.
+    Without `tls` the credential's own trust store is read with the first request.
     """
 
     def __init__(
-        self, credential: Credential, tls: ssl.SSLContext, *, clock: Callable[[], float] = time.monotonic
+        self,
+        credential: Credential,
+        tls: ssl.SSLContext | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._credential = credential
         self._tls = tls
@@ -139,18 +147,31 @@ class ClientCredentials:
             "resource" if credential.form == "v1" else "scope": credential.audience,
         }
         asked_at = self._clock()
+        status, body = await self._post(form)
+        return _read_answer(status, body, credential.token_url, asked_at)
+
+    async def _post(self, form: dict[str, str]) -> tuple[int, bytes]:
+        url = self._credential.token_url
+        if self._tls is None:
+            try:
+                self._tls = await load(self._credential.ca_file)
+            except OSError as error:
+                message = f"cloud.credential.ca_file: the trust store cannot be read: {_why(error)}"
+                raise CloudUnreachableError(message, sent=False) from error
+        import aiohttp  # noqa: PLC0415 - see cloud.client
+
+        limit = aiohttp.ClientTimeout(total=_LIMIT_SECONDS, sock_connect=_CONNECT_SECONDS)
         try:
             connector = aiohttp.TCPConnector(ssl=self._tls, force_close=True)
             async with (
-                aiohttp.ClientSession(connector=connector, timeout=_LIMIT) as session,
-                session.post(credential.token_url, data=form, allow_redirects=False) as response,
+                aiohttp.ClientSession(connector=connector, timeout=limit) as session,
+                session.post(url, data=form, allow_redirects=False) as response,
             ):
-                status, body = response.status, await response.read()
+                return response.status, await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise CloudUnreachableError(
-                f"the identity service at {credential.token_url} does not answer: {_why(error)}", sent=False
+                f"the identity service at {url} does not answer: {_why(error)}", sent=False
             ) from error
-        return _read_answer(status, body, credential.token_url, asked_at)
 
 
 def _why(error: Exception) -> str:

@@ -24,12 +24,14 @@ from systems.router.dimse.service import (
     RetrieveResponse,
 )
 from systems.router.dimse.status import DATA_SET_MISMATCH, Status
+from systems.router.dimse.uids import MODALITY_WORKLIST_FIND, QUERY_RETRIEVE_CLASSES
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 _SUB_OPERATION_TIMEOUT: Final = 60.0
 _FIRST_SUB_OPERATION_ID: Final = 1
+_QUERY_CLASSES: Final = QUERY_RETRIEVE_CLASSES | {MODALITY_WORKLIST_FIND}
 
 T = TypeVar("T")
 
@@ -49,6 +51,11 @@ class Queries:
         self._handler = handler
         self._current: QueryRequest | None = None
         self._next_message_id = _FIRST_SUB_OPERATION_ID
+        classes = {context.abstract_syntax for context in negotiated.contexts.values()}
+        # Kept, because the loop itself holds only a weak reference to a task.
+        self._preparing = (
+            asyncio.ensure_future(handler.prepare_queries()) if classes & _QUERY_CLASSES else None
+        )
         connection.on_cancel = self._cancel
         connection.on_lost = self._lost
 
@@ -73,7 +80,7 @@ class Queries:
             await exchange.finish(Status(DATA_SET_MISMATCH, "the request has no identifier"))
             return
         raw = await data.read(identifiers.LARGEST_IDENTIFIER)
-        await identifiers.load()
+        await self._handler.prepare_queries()
         try:
             identifier = identifiers.decode(raw, exchange.context.transfer_syntax)
         except identifiers.IdentifierError as error:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from systems.router.dimse import identifier
 from systems.router.dimse.errors import AssociationAborted
 from systems.router.dimse.status import OK, SOP_CLASS_NOT_SUPPORTED, UNRECOGNISED_OPERATION, Status
 
@@ -138,6 +139,10 @@ class Handler(Protocol):
         """Take an object. What is not read of `request.data` when this returns is read and dropped."""
         ...
 
+    async def prepare_queries(self) -> None:
+        """Load what queries need: called when a peer opens an association for them, and before each."""
+        ...
+
     def find(self, request: FindRequest) -> AsyncIterator[FindResponse]:
         """Yield pending responses and then exactly one final response."""
         ...
@@ -161,6 +166,10 @@ class BaseHandler:
     async def store(self, request: StoreRequest) -> Status:  # noqa: ARG002
         """Refuse: this listener takes no objects."""
         return Status(SOP_CLASS_NOT_SUPPORTED, "this listener takes no objects")
+
+    async def prepare_queries(self) -> None:
+        """Load what identifiers need."""
+        await identifier.load()
 
     async def find(self, request: FindRequest) -> AsyncIterator[FindResponse]:  # noqa: ARG002
         """Refuse: this listener answers no queries."""

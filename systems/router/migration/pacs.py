@@ -1,17 +1,21 @@
 """The PACS as the migration job sees it, through Orthanc's REST interface."""
 
+from __future__ import annotations
+
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import aiohttp
-
-from systems.router.cloud.http import trust, why
+from systems.router.cloud.client import load
+from systems.router.cloud.http import why
 from systems.router.config.model import PacsRest
 from systems.router.errors import RouterError
 from systems.router.migration.model import PacsStudy
+
+if TYPE_CHECKING:
+    import aiohttp
 
 _PAGE: Final = 200
 _CHUNK: Final = 1 << 20
@@ -38,23 +42,29 @@ class OrthancRest:
             await self._session.close()
             self._session = None
 
-    def _open(self) -> aiohttp.ClientSession:
+    async def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             settings = self._settings
+            context = await load(settings.ca_file)
+            import aiohttp  # noqa: PLC0415 - loaded just now, see cloud.client
+
             headers = {}
             if settings.username and settings.password:
                 pair = f"{settings.username}:{settings.password.read()}".encode()
                 headers["Authorization"] = "Basic " + base64.b64encode(pair).decode()
-            self._session = aiohttp.ClientSession(
+            self._session = self._session or aiohttp.ClientSession(
                 headers=headers,
-                connector=aiohttp.TCPConnector(ssl=trust(settings.ca_file)),
+                connector=aiohttp.TCPConnector(ssl=context),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60),
             )
         return self._session
 
     async def _json(self, method: str, path: str, body: object = None) -> Any:
+        session = await self._open()
+        import aiohttp  # noqa: PLC0415 - loaded by now, see cloud.client
+
         try:
-            async with self._open().request(method, self._settings.url + path, json=body) as response:
+            async with session.request(method, self._settings.url + path, json=body) as response:
                 if response.status == 404:
                     return None
                 if response.status != 200:
@@ -99,8 +109,11 @@ class OrthancRest:
     async def checksum(self, instance_id: str) -> str:
         """The PACS's own checksum of a file: it changes when the instance is overwritten. Empty when it is gone."""
         path = f"/instances/{instance_id}/attachments/dicom/md5"
+        session = await self._open()
+        import aiohttp  # noqa: PLC0415 - loaded by now, see cloud.client
+
         try:
-            async with self._open().get(self._settings.url + path) as response:
+            async with session.get(self._settings.url + path) as response:
                 return await response.text() if response.status == 200 else ""
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise PacsError(f"the PACS at {self._settings.url} does not answer: {why(error)}") from error
@@ -108,8 +121,11 @@ class OrthancRest:
     async def file(self, instance_id: str, target: Path) -> None:
         """Write the Part 10 file of an instance to `target`."""
         path = f"/instances/{instance_id}/file"
+        session = await self._open()
+        import aiohttp  # noqa: PLC0415 - loaded by now, see cloud.client
+
         try:
-            async with self._open().get(self._settings.url + path) as response:
+            async with session.get(self._settings.url + path) as response:
                 if response.status != 200:
                     raise PacsError(f"the PACS does not give instance {instance_id}: HTTP {response.status}")
                 with target.open("wb") as file:
