@@ -118,6 +118,7 @@ class Application:
         )
         self._health = Health(self._context)
         self._context.operations.start()
+        data.compactor.start()
         await send({"type": "lifespan.startup.complete"})
         # A daemon: an end right after the start does not wait for imports.
         threading.Thread(target=late.load, name="warm-up", daemon=True).start()

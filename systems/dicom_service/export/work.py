@@ -23,9 +23,10 @@ def export(run: Run) -> Ended:
     for number in range(done["next"], len(given["identifiers"])):
         uids = given["identifiers"][number]
         found = catalog.instances(run.store.connection, *uids, partition=given["partition"])
-        for instance in found:
-            run.check()
-            _copy(run, containers, instance)
+        with run.store.blobs.holding(instance.place for instance in found):
+            for instance in found:
+                run.check()
+                _copy(run, containers, instance)
         if not found:
             containers.append(given["container"], log, _line("/".join(uids)))
         done = {

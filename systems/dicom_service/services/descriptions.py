@@ -28,16 +28,21 @@ class Descriptions:
         self._cache: OrderedDict[int, bytes] = OrderedDict()
 
     async def encoded(self, instances: Sequence[Stored]) -> AsyncIterator[bytes]:
-        """Yield the metadata of each instance as JSON bytes, in order."""
-        for start in range(0, len(instances), _BATCH):
-            batch = instances[start : start + _BATCH]
-            missing = [instance for instance in batch if instance.watermark not in self._cache]
-            made = await asyncio.to_thread(self._make, missing) if missing else {}
-            for instance in batch:
-                document = made.get(instance.watermark) or self._cached(instance)
-                yield document if document is not None else self._make([instance])[instance.watermark]
+        """Yield the metadata of each instance as JSON bytes, in order; raises `StoreUnavailable`."""
+        with self._store.blobs.holding(instance.place for instance in instances):
+            for start in range(0, len(instances), _BATCH):
+                for document in await self._batch(instances[start : start + _BATCH]):
+                    yield document
+
+    async def _batch(self, batch: Sequence[Stored]) -> list[bytes]:
+        documents = {instance.watermark: self._cached(instance) for instance in batch}
+        missing = [instance for instance in batch if documents[instance.watermark] is None]
+        if missing:
+            made = await asyncio.to_thread(self._make, missing)
+            documents |= made
             for watermark, document in made.items():
                 self._keep(watermark, document)
+        return [document for document in documents.values() if document is not None]
 
     async def parts(self, instances: Sequence[Stored], only: frozenset[int]) -> list[Json]:
         """Return, for each instance, its metadata reduced to the tags `only`."""

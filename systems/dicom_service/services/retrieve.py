@@ -112,20 +112,21 @@ async def _parts(
     """Yield the parts; small files are gathered so that not each costs a write of its own."""
     waiting: list[bytes] = []
     size = 0
-    for head, instance in zip(heads, found, strict=True):
-        waiting.append(head)
-        if instance.place.size <= _SMALL:
-            waiting.append(context.store.blobs.read(instance.place))
-            size += instance.place.size
-        else:
-            yield b"".join(waiting)
-            waiting, size = [], 0
-            async for chunk in _chunks(instance, context):
-                yield chunk
-        waiting.append(b"\r\n")
-        if size > _SMALL:
-            yield b"".join(waiting)
-            waiting, size = [], 0
+    with context.store.blobs.holding(instance.place for instance in found):
+        for head, instance in zip(heads, found, strict=True):
+            waiting.append(head)
+            if instance.place.size <= _SMALL:
+                waiting.append(context.store.blobs.read(instance.place))
+                size += instance.place.size
+            else:
+                yield b"".join(waiting)
+                waiting, size = [], 0
+                async for chunk in _chunks(instance, context):
+                    yield chunk
+            waiting.append(b"\r\n")
+            if size > _SMALL:
+                yield b"".join(waiting)
+                waiting, size = [], 0
     yield b"".join([*waiting, _end(boundary)])
 
 

@@ -1,12 +1,16 @@
 """Stored files: small ones in append-only segments, large ones in files of their own."""
 
+import fcntl
 import mmap
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
+from weakref import WeakValueDictionary
 
 from systems.dicom_service.dicom.elements import Buffer
 
@@ -66,11 +70,12 @@ def map_file(path: Path) -> Buffer:
 
 
 class SegmentWriter:
-    """Appends blobs to one segment file that only this writer touches."""
+    """Appends blobs to one segment file that only this writer touches; a lock says so until it is closed."""
 
     def __init__(self, folder: Path, number: int) -> None:
         self.number = number
         self._fd = os.open(segment_path(folder, number), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
         self.size = 0
         sync_folder(folder)
 
@@ -111,6 +116,19 @@ def segment_path(folder: Path, number: int) -> Path:
     return folder / f"{number:08d}.segment"
 
 
+def is_sealed(path: Path) -> bool:
+    """Return whether nobody appends to a segment any more; raises FileNotFoundError."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(fd)
+
+
 def sync_folder(folder: Path) -> None:
     """Bring new or removed names in a folder to disk."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -120,13 +138,32 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
+class _OpenSegment:
+    """A segment open for reading, closed when nobody refers to it any more: others may be reading when it is let go."""
+
+    __slots__ = ("__weakref__", "fd")
+
+    def __init__(self, path: Path) -> None:
+        self.fd = -1
+        self.fd = os.open(path, os.O_RDONLY)
+
+    def __del__(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+
+    def is_removed(self) -> bool:
+        return os.fstat(self.fd).st_nlink == 0
+
+
 class BlobReader:
-    """Reads blobs; segment files stay open, most recently used ones first."""
+    """Reads blobs; segment files stay open, those used last. Any thread may read."""
 
     def __init__(self, segments: Path, objects: Path) -> None:
         self._segments = segments
         self._objects = objects
-        self._open: dict[int, int] = {}
+        self._open: dict[int, _OpenSegment] = {}
+        self._in_use: WeakValueDictionary[int, _OpenSegment] = WeakValueDictionary()
+        self._turn = threading.Lock()
 
     def read(self, place: Location, start: int = 0, stop: int | None = None) -> bytes:
         """Return bytes `start` to `stop` of a blob; raises OSError when it is not there in full."""
@@ -134,7 +171,8 @@ class BlobReader:
         if stop <= start:
             return b""
         if place.segment is not None:
-            data = os.pread(self._segment(place.segment), stop - start, place.offset + start)
+            segment = self._segment(place.segment)
+            data = os.pread(segment.fd, stop - start, place.offset + start)
         else:
             with self.path(place).open("rb", buffering=0) as file:
                 data = os.pread(file.fileno(), stop - start, start)
@@ -167,16 +205,39 @@ class BlobReader:
         """Return the path of an object file."""
         return self._objects / str(place.object)
 
-    def _segment(self, number: int) -> int:
-        fd = self._open.pop(number, None)
-        if fd is None:
-            fd = os.open(segment_path(self._segments, number), os.O_RDONLY)
+    @contextmanager
+    def holding(self, places: Iterable[Location]) -> Iterator[None]:
+        """Keep places readable for as long as an answer takes, though compaction removes their segments meanwhile.
+
+        What is missing already shows when it is read.
+        """
+        held: list[_OpenSegment] = []
+        for number in {place.segment for place in places}:
+            if number is not None:
+                with suppress(OSError):
+                    held.append(self._segment(number))
+        try:
+            yield
+        finally:
+            held.clear()
+
+    def let_go_of_removed(self) -> None:
+        """Forget open segments whose file is gone: their space is free when nobody reads them any more."""
+        with self._turn:
+            for number in [number for number, segment in self._open.items() if segment.is_removed()]:
+                del self._open[number]
+
+    def _segment(self, number: int) -> _OpenSegment:
+        with self._turn:
+            segment = self._open.pop(number, None) or self._in_use.get(number)
+            if segment is None:
+                segment = self._in_use[number] = _OpenSegment(segment_path(self._segments, number))
             if len(self._open) >= _OPEN_SEGMENTS:
-                os.close(self._open.pop(next(iter(self._open))))
-        self._open[number] = fd
-        return fd
+                del self._open[next(iter(self._open))]
+            self._open[number] = segment
+        return segment
 
     def close(self) -> None:
         """Close the segment files."""
-        while self._open:
-            os.close(self._open.popitem()[1])
+        with self._turn:
+            self._open.clear()

@@ -67,7 +67,6 @@ CREATE TABLE instance (
 CREATE INDEX instance_study ON instance (study, watermark);
 CREATE INDEX instance_series ON instance (series, watermark);
 CREATE INDEX instance_uid ON instance (sop_uid);
-CREATE INDEX instance_segment ON instance (segment, offset) WHERE segment IS NOT NULL;
 CREATE UNIQUE INDEX instance_object ON instance (object) WHERE object IS NOT NULL;
 CREATE TABLE change (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -95,6 +94,13 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('series', 'series_study_modality', '400000 4 3'),
     ('series', 'series_performed', '400000 400'),
     ('series', 'series_model', '400000 20000');
+"""
+
+
+# With the size, so that start-up and compaction count what lies in each segment from the index alone.
+_PLACES = """
+DROP INDEX IF EXISTS instance_segment;
+CREATE INDEX IF NOT EXISTS instance_place ON instance (segment, offset, size) WHERE segment IS NOT NULL;
 """
 
 
@@ -127,7 +133,7 @@ def create(path: Path) -> None:
                 raise IndexUnusable(
                     f"the index has format {version}, this program reads format {SCHEMA_VERSION}"
                 )
-            connection.executescript(partitions.SCHEMA)
+            connection.executescript(partitions.SCHEMA + _PLACES)
             # Added to every index that lacks them.
             connection.executescript(operations.SCHEMA + tags.SCHEMA + update.SCHEMA + workitems.SCHEMA)
         finally:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from systems.dicom_service.storage import partitions, schema
 from systems.dicom_service.storage.blobs import BlobReader, Incoming, Location
+from systems.dicom_service.storage.compaction import Compactor
 from systems.dicom_service.storage.keys import has_phrase
 from systems.dicom_service.storage.repair import Repaired, repair
 from systems.dicom_service.storage.writer import Job, Writer
@@ -126,6 +127,7 @@ class Store:
         self.objects = folder / "objects"
         self.blobs = BlobReader(folder / "segments", self.objects)
         self._writer = Writer(folder)
+        self.compactor = Compactor(folder, self._writer, self.blobs)
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
 
@@ -173,6 +175,7 @@ class Store:
 
     def close(self) -> None:
         """Finish running changes and close everything."""
+        self.compactor.close()
         self._writer.close()
         for connection in self._connections:
             connection.close()

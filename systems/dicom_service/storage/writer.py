@@ -88,6 +88,7 @@ class Writer:
         self._jobs: queue.SimpleQueue[tuple[Job, Callable[[Any, BaseException | None], None]] | None]
         self._jobs = queue.SimpleQueue()
         self._segment: SegmentWriter | None = None
+        self._unwanted_segment = 0
         self._connection = connect(folder / "index.sqlite")
         self._lock = os.open(folder / "writer.lock", os.O_RDWR | os.O_CREAT, 0o640)
         self._thread = threading.Thread(target=self._run, name="store-writer")
@@ -104,6 +105,10 @@ class Writer:
             job, lambda result, error: future.set_exception(error) if error else future.set_result(result)
         )
         return future.result()
+
+    def seal(self, segment: int) -> None:
+        """Append nothing more to a segment, should it be the current one; any thread may ask for it."""
+        self._unwanted_segment = segment
 
     def close(self) -> None:
         """Finish what was submitted and end the thread."""
@@ -191,7 +196,10 @@ class Writer:
         return result, None
 
     def _current_segment(self) -> SegmentWriter:
-        if self._segment is not None and self._segment.size >= SEGMENT_LIMIT:
+        current = self._segment
+        if current is not None and (
+            current.size >= SEGMENT_LIMIT or current.number == self._unwanted_segment
+        ):
             self._abandon_segment()
         if self._segment is None:
             row = self._connection.execute("INSERT INTO segment DEFAULT VALUES RETURNING id").fetchone()

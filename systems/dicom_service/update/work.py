@@ -67,7 +67,8 @@ class _Update:
     def study(self, uid: str, studies: int) -> None:
         """Update one study; when one instance cannot be updated, none of its study is."""
         instances = catalog.instances(self._run.store.connection, uid, partition=self._partition)
-        renewed, errors = self._renewed(instances)
+        with self._run.store.blobs.holding(instance.place for instance in instances):
+            renewed, errors = self._renewed(instances)
         self.counts.done += 1
         percent = min(99, 100 * self.counts.done // studies)
         if renewed:
