@@ -5,7 +5,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from fixtures.data.odd import odd_datasets
-from fixtures.evidence.ratio import measure_ratio
 from fixtures.traceability import blocked, needs, requirement
 from fixtures.waiting import eventually
 from fixtures.world import World, rules
@@ -102,13 +101,12 @@ def test_direct_path_works_with_the_router_dead_or_busy(world: World) -> None:
 
 @requirement("CLAIM-DUAL-04")
 @needs("control")
-@pytest.mark.usefixtures("quiet")
 def test_direct_path_is_as_fast_with_the_router_as_without(world: World) -> None:
     """Store, search and read at the PACS take about as long with the router as without it (ratio rule, limit 1.5).
 
     CLAIM-DUAL-04.
     """
-    ratio = measure_ratio(world.pacs_round_with_router, limit=1.5)
+    ratio = world.measure(world.pacs_rounds_with_router, limit=1.5)
     world.judge(ratio, "PACS routine with router over without")
 
 

@@ -1,10 +1,13 @@
 """Without internet the PACS works on, and everything catches up afterwards (CLAIM-OFFLINE-*)."""
 
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fixtures.evidence.ratio import measure_ratio
+from fixtures.actors.results import FindResult, MoveResult
+from fixtures.data import Study
 from fixtures.traceability import needs, requirement
 from fixtures.waiting import eventually
 from fixtures.world import World
@@ -46,13 +49,12 @@ def test_pacs_is_fully_usable_without_internet(world: World, kind: str) -> None:
 
 @requirement("CLAIM-OFFLINE-01")
 @needs("link")
-@pytest.mark.usefixtures("quiet")
 def test_pacs_is_as_fast_without_internet(world: World) -> None:
     """Store, search and read at the PACS take as long offline as online (ratio rule, limit 1.5).
 
     CLAIM-OFFLINE-01.
     """
-    ratio = measure_ratio(lambda: world.pacs_round_offline("blackhole"), limit=1.5)
+    ratio = world.measure(lambda: world.pacs_rounds_offline("blackhole"), limit=1.5)
     world.judge(ratio, "PACS routine offline over online")
 
 
@@ -78,13 +80,12 @@ def test_new_studies_reach_the_pacs_through_the_router(world: World) -> None:
 
 @requirement("CLAIM-OFFLINE-02")
 @needs("link")
-@pytest.mark.usefixtures("quiet")
 def test_intake_is_as_fast_without_internet(world: World) -> None:
     """Sending through the router until the PACS has it takes offline at most twice the online time (ratio rule).
 
     CLAIM-OFFLINE-02.
     """
-    ratio = measure_ratio(lambda: world.intake_round_offline("blackhole"), limit=2.0)
+    ratio = world.measure(lambda: world.intake_rounds_offline("blackhole"), limit=2.0)
     world.judge(ratio, "delivery to the PACS offline over online")
 
 
@@ -101,17 +102,27 @@ def test_cloud_query_and_retrieve_fail_openly_and_soon(world: World, outage: Que
     keys = {"StudyInstanceUID": study.study_instance_uid}
     level = "IMAGE" if outage.name == "cut after the first page" else "STUDY"
     prepared = world.prepare_pacs_retrieve(study)
-    with outage.applied(world):
-        for operation in (world.find_through_bridge, world.move_through_bridge):
-            started = time.monotonic()
-            result = operation(level, study)
-            elapsed = time.monotonic() - started
-            assert is_failure(result), f"{outage.name}: {result.describe()}"
-            assert elapsed < PACS_OWN_TIMER_SECONDS, f"{outage.name}: answered after {elapsed:.1f} s"
+    with outage.applied(world), ThreadPoolExecutor() as together:
+        asked = [
+            together.submit(_timed_answer, operation, level, study)
+            for operation in (world.find_through_bridge, world.move_through_bridge)
+        ]
+        retrieved = together.submit(prepared.run)
         if level == "STUDY":
             assert world.query_from_pacs(keys).http_status == 500
-        assert prepared.run().state == "Failure"
+        for answer in asked:
+            result, elapsed = answer.result()
+            assert is_failure(result), f"{outage.name}: {result.describe()}"
+            assert elapsed < PACS_OWN_TIMER_SECONDS, f"{outage.name}: answered after {elapsed:.1f} s"
+        assert retrieved.result().state == "Failure"
     world.query_works_again({**keys}, 1)
+
+
+def _timed_answer(
+    operation: Callable[[str, Study], FindResult | MoveResult], level: str, study: Study
+) -> tuple[FindResult | MoveResult, float]:
+    started = time.monotonic()
+    return operation(level, study), time.monotonic() - started
 
 
 @requirement("CLAIM-OFFLINE-03")

@@ -147,8 +147,9 @@ def test_query_that_cannot_be_executed_fails(world: World, outage: QueryOutage) 
     assert world.workstation.find(world.bridge, "STUDY", keys).status == 0x0000
 
     with outage.applied(world):
-        found = world.workstation.find(world.bridge, "STUDY", keys)
+        finding = world.finding(world.bridge, "STUDY", keys)
         answer = world.query_from_pacs({"PatientID": patient})
+        found = finding.result()
 
     assert found.association == "accepted", found.describe()
     assert is_failure(found), f"{outage.name}: {len(found.matches)} matches and {found.describe()}"

@@ -36,11 +36,9 @@ def test_too_few_pairs_are_refused() -> None:
 
 
 def test_measuring_warms_up_and_counts() -> None:
-    calls: list[int] = []
+    rounds = iter([(1.0, 1.0, 1.0), *[(1.0, 4.0, 1.0)] * 9])
 
-    def once() -> tuple[float, float, float]:
-        calls.append(1)
-        return (1.0, 4.0, 1.0)
+    ratio = measure_ratio(rounds, limit=1.5)
 
-    assert measure_ratio(once, limit=1.5).verdict == "fail"
-    assert len(calls) == 8
+    assert (ratio.verdict, ratio.pairs, ratio.median) == ("fail", 7, 4.0)
+    assert len(list(rounds)) == 2
