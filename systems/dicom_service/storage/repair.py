@@ -81,6 +81,14 @@ def _size(path: Path) -> int:
 
 
 def _report(repaired: Repaired) -> None:
+    _log.info(
+        "the store was checked: bytes and files without index entry were removed, missing ones were not touched",
+        extra={
+            "bytes": repaired.orphan_bytes,
+            "files": repaired.orphan_files,
+            "missing": repaired.missing_blobs,
+        },
+    )
     if repaired.orphan_bytes or repaired.orphan_files:
         _log.warning(
             "removed what was received but never acknowledged, or was deleted, before the last end of the service",

@@ -1,0 +1,1 @@
+"""Faults from outside, and what survives them."""
