@@ -1,0 +1,199 @@
+"""Runs the suite `azure` against a server that is not ours, to see what the checks are worth.
+
+`python -m tools.foreign always-200 [--body empty|list|object] [-- PYTEST ARGUMENTS]`: a server that answers 200 to
+everything. A check that passes there shows nothing about the service. `python -m tools.foreign orthanc-dicomweb`:
+Orthanc's own DICOMweb plugin at `/v2/`. Tokens come from the reference identity provider, which neither server asks
+for. Findings: `docs/dicom-service-witnesses.md`.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.request import urlopen
+
+from fixtures.deployment import orthanc
+from fixtures.deployment.deploy import deploy
+from fixtures.deployment.endpoints import IdentityEndpoint
+from fixtures.deployment.ports import free_ports
+from fixtures.deployment.process_host import find_program
+from fixtures.deployment.spec import SystemSpec
+from fixtures.traceability import Catalogue, Profile
+from fixtures.waiting import eventually
+from tools.common import CHECKOUT, LOCAL, VENV_BIN, main_of, run, say
+
+BODIES = {"empty": b"", "list": b"[]", "object": b"{}"}
+REPORTS = CHECKOUT / "reports" / "out"
+ORTHANC_ROOT = "/v2/"
+STARTED_WITHIN = 30.0
+"""Seconds."""
+
+
+class AlwaysOk(BaseHTTPRequestHandler):
+    """Answers 200 to every request, whatever it asks."""
+
+    protocol_version = "HTTP/1.1"
+    body = b""
+
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        # The standard library looks for do_GET and its like: every method has the same answer, also invented ones.
+        if name.startswith("do_"):
+            return self._answer
+        raise AttributeError(name)
+
+    def _answer(self) -> None:
+        self._read_body()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/dicom+json; charset=utf-8")
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(self.body)
+
+    def _read_body(self) -> None:
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            while size := int(self.rfile.readline().split(b";")[0] or b"0", 16):
+                self.rfile.read(size + 2)
+            self.rfile.readline()
+            return
+        left = int(self.headers.get("Content-Length") or 0)
+        while left > 0:
+            piece = self.rfile.read(min(left, 1 << 20))
+            left -= len(piece) or left
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's name
+        """Say nothing: the suite records what was exchanged."""
+
+
+@contextmanager
+def always_200(body: bytes) -> Iterator[str]:
+    """The server that agrees to everything, on a free port; yields its URL."""
+    handler = type("Handler", (AlwaysOk,), {"body": body})
+    server = ThreadingHTTPServer(("127.0.0.1", free_ports(1)[0]), handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def orthanc_dicomweb(folder: Path) -> Iterator[str]:
+    """Orthanc with its DICOMweb plugin at `/v2/`, open to everybody on this machine; yields its URL."""
+    plugin = orthanc.find_dicomweb_plugin()
+    if plugin is None:
+        raise SystemExit("Orthanc's DICOMweb plugin is not installed; run `make orthanc`")
+    dicom_port, http_port = free_ports(2)
+    settings = json.loads(
+        orthanc.configuration(
+            storage=folder / "data",
+            plugin=plugin,
+            dicom_port=dicom_port,
+            http_port=http_port,
+            local_only=True,
+            user=("nobody", "nobody"),
+            modalities={},
+        )
+    )
+    settings["AuthenticationEnabled"] = False
+    settings["DicomWeb"]["Root"] = ORTHANC_ROOT
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    (folder / "orthanc.json").write_text(json.dumps(settings), encoding="ascii")
+    url = f"http://127.0.0.1:{http_port}"
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(find_program("Orthanc")), str(folder / "orthanc.json")],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "TCP_NODELAY": "1"},
+        )
+        try:
+            eventually(
+                partial(_answers, f"{url}{ORTHANC_ROOT}studies?limit=1"),
+                within=STARTED_WITHIN,
+                because="Orthanc should answer a search",
+            )
+            yield url
+        finally:
+            process.terminate()
+            process.wait(timeout=STARTED_WITHIN)
+
+
+def _answers(url: str) -> bool:
+    with urlopen(url, timeout=5) as answer:
+        return bool(answer.status == 200)
+
+
+@contextmanager
+def identity_alone(folder: Path) -> Iterator[IdentityEndpoint]:
+    """The reference identity provider without anything else of the reference deployment."""
+
+    def absent(_: SystemSpec) -> None:
+        return None
+
+    profile = Profile.load("reference", catalogue=Catalogue.load(CHECKOUT / "requirements"))
+    others = dict.fromkeys(("pacs", "router", "link", "cloud"), absent)
+    with deploy(profile, "process", folder, overrides=others) as deployment:
+        yield deployment.identity
+
+
+def completed(name: str, url: str, identity: IdentityEndpoint, folder: Path) -> tuple[Path, dict[str, str]]:
+    """Write the profile of this run: that of the repository with the addresses; and return the secrets it names."""
+    secrets = {"FOREIGN_ADMIN_KEY": identity.admin_key}
+    lines = [
+        (CHECKOUT / "profiles" / f"{name}.toml").read_text("utf-8"),
+        f'[roles.cloud]\nurl = "{url}"\nversion = "v2"\naudience = "https://dicom.healthcareapis.azure.com"',
+        f'[roles.identity]\nauthority = "{identity.authority}"\ntenant = "{identity.tenant}"',
+        f'ca_file = "{identity.ca_file}"\nadmin_key_env = "FOREIGN_ADMIN_KEY"',
+        "[roles.identity.applications]",
+    ]
+    for role, application in identity.applications.items():
+        variable = f"FOREIGN_{role.upper()}_SECRET"
+        secrets[variable] = application.secret
+        lines.append(f'{role} = {{ client_id = "{application.client_id}", secret_env = "{variable}" }}')
+    path = folder / f"{name}.toml"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path, secrets
+
+
+def _arguments(given: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tools.foreign", description=__doc__)
+    parser.add_argument("server", choices=("always-200", "orthanc-dicomweb"))
+    parser.add_argument("--body", choices=BODIES, default="empty", help="what every 200 carries")
+    parser.add_argument("pytest", nargs="*", metavar="PYTEST", help="after `--`: arguments of pytest")
+    return parser.parse_args(given)
+
+
+def main() -> int:
+    """Bring both up, run the suite, take both down; the exit code is pytest's."""
+    arguments = _arguments(sys.argv[1:])
+    folder = LOCAL / "runs" / f"foreign-{arguments.server}-{os.getpid()}"
+    with ExitStack() as up:
+        identity = up.enter_context(identity_alone(folder))
+        server: AbstractContextManager[str] = (
+            orthanc_dicomweb(folder / "orthanc")
+            if arguments.server == "orthanc-dicomweb"
+            else always_200(BODIES[arguments.body])
+        )
+        path, secrets = completed(arguments.server, up.enter_context(server), identity, folder)
+        report = REPORTS / arguments.server
+        say(f"suite azure against {arguments.server}; report: {report.relative_to(CHECKOUT)}")
+        selected = [word for word in arguments.pytest if word.startswith("suites/")] or ["suites/azure"]
+        others = [word for word in arguments.pytest if word not in selected]
+        command = [str(VENV_BIN / "pytest"), *selected, "-m", "azure", "--profile", str(path)]
+        return run([*command, "--report-dir", str(report), *others], extra=secrets).returncode
+
+
+if __name__ == "__main__":
+    raise SystemExit(main_of(main))
