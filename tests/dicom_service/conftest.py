@@ -14,7 +14,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+import pydicom
 import pytest
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
@@ -217,6 +220,30 @@ def reasons(answer: Answer) -> list[str]:
 
 def warnings(answer: Answer) -> list[int]:
     return [item["00081196"]["Value"][0] for item in answer.json()["00081199"]["Value"] if "00081196" in item]
+
+
+def stored(service: Service, made: Dataset, syntax: str = "1.2.840.10008.1.2.1") -> bytes:
+    sent = part10(made, syntax)
+    assert service.store(sent).status in (200, 202)
+    return sent
+
+
+def stored_file(service: Service, name: str) -> tuple[Dataset, bytes]:
+    """Store a file of pydicom under UIDs of its own."""
+    made = pydicom.dcmread(str(get_testdata_file(name)))
+    made.StudyInstanceUID, made.SeriesInstanceUID, made.SOPInstanceUID = (generate_uid() for _ in range(3))
+    if not made.get("PatientID"):
+        made.PatientID = "P"
+    out = BytesIO()
+    made.save_as(out)
+    assert service.store(out.getvalue()).status in (200, 202)
+    return made, out.getvalue()
+
+
+def multi_frame(frames: int = 3) -> Dataset:
+    pixels = np.arange(frames * 5 * 5, dtype=np.uint8)
+    return dataset(NumberOfFrames=frames, Rows=5, Columns=5, BitsAllocated=8, BitsStored=8, HighBit=7,
+                   PixelData=pixels.tobytes() + b"\0")  # fmt: skip
 
 
 Starter = Callable[..., Service]
