@@ -38,6 +38,10 @@ class BridgeStore:
         self._running: dict[str, asyncio.Task[Status]] = {}
         self.last_success: float | None = None
 
+    def reconfigure(self, config: Config) -> None:
+        """Keep these bounds from the next object on."""
+        self._config, self._listener = config, config.cloud_bridge
+
     async def close(self, grace_seconds: float) -> None:
         """Let uploads whose caller was already answered finish."""
         if self._running:

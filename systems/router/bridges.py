@@ -44,6 +44,12 @@ class Bridges:
         self._pool = AssociationPool()
         self._loading: asyncio.Future[None] | None = None
 
+    def reconfigure(self, config: Config) -> None:
+        """Answer the next request by this configuration; running ones end as they began."""
+        self._config = config
+        for name in ("_query", "_retrieve"):
+            self.__dict__.pop(name, None)
+
     async def prepare(self) -> None:
         """Load what queries need without holding up the loop."""
         if self._loading is None:

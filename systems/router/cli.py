@@ -88,23 +88,34 @@ def _check(config: Config, _: argparse.Namespace) -> int:
     return 0
 
 
-def _serve(config: Config, _: argparse.Namespace) -> int:
-    return _run(_serve_until_stopped(config))
+def _serve(config: Config, options: argparse.Namespace) -> int:
+    return _run(_serve_until_stopped(config, options))
 
 
-async def _serve_until_stopped(config: Config) -> int:
+async def _serve_until_stopped(config: Config, options: argparse.Namespace) -> int:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    router = Router(config)
+    router = Router(config, options.config, keep_log_level=options.log_level is not None)
+    hung_up = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, hung_up.set)
+    reloading = asyncio.create_task(_reload_on(hung_up, router))
     try:
         await router.start()
         await stopped.wait()
         log.info("stopping")
     finally:
+        reloading.cancel()
         await router.stop()
     return 0
+
+
+async def _reload_on(hung_up: asyncio.Event, router: Router) -> None:
+    while True:
+        await hung_up.wait()
+        hung_up.clear()
+        await router.reloading.on_signal()
 
 
 def _migrate(config: Config, options: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from systems.router.dimse.status import DATA_SET_MISMATCH, OK, OUT_OF_RESOURCES,
 from systems.router.errors import DamagedError, SpoolFullError
 from systems.router.objects import Received
 from systems.router.reception import RefusedError, discard, receive
-from systems.router.routing import destinations_for
+from systems.router.routing import destinations_for, tags_of
 from systems.router.store.model import Acceptance, Accepted
 from systems.router.store.queue import SqliteQueue
 
@@ -34,6 +34,10 @@ class Intake:
         self._queue = queue
         self._uploader = uploader
 
+    def reconfigure(self, config: Config) -> None:
+        """Work by these rules from the next object on."""
+        self._config, self._listener = config, config.listener(self._listener.name)
+
     async def store(self, request: StoreRequest) -> Status:
         """Take an object or say why not; a refused one leaves nothing behind (ROUTER-047)."""
         status = await self._store(request)
@@ -44,7 +48,11 @@ class Intake:
     async def _store(self, request: StoreRequest) -> Status:
         try:
             received = await receive(
-                request, self._listener.name, self._queue.spool, self._config.spool.memory_object_bytes
+                request,
+                self._listener.name,
+                self._queue.spool,
+                self._config.spool.memory_object_bytes,
+                tags_of(self._config.rules),
             )
         except RefusedError as error:
             return await self._refuse(error.status)

@@ -23,6 +23,10 @@ class Migrations:
         self._turn = asyncio.Lock()
         self._running: set[asyncio.Task[None]] = set()
 
+    def reconfigure(self, config: Config) -> None:
+        """Run the next job by this configuration."""
+        self._config = config
+
     async def start(self, selection: Selection) -> str:
         """Record a job and start it in the background; returns its id.
 

@@ -27,6 +27,7 @@ class Received:
     """A complete object that is not yet durable: small ones in memory, large ones in a file of the spool.
 
     `digest` is the SHA-256 of the data set as received; `size` counts the whole Part 10 file.
+    `tags` are the text values that were asked for; they may be a patient's and go nowhere.
     """
 
     identity: Identity
@@ -37,6 +38,7 @@ class Received:
     called_ae: str
     body: list[bytes] = field(default_factory=list)
     file: Path | None = None
+    tags: dict[int, str] = field(default_factory=dict)
 
     @property
     def header(self) -> bytes:

@@ -47,6 +47,10 @@ class ListeningPath:
         self._listener = listener
         self._port = listener.port
 
+    def reconfigure(self, listener: Listener) -> None:
+        """Show, and at the next start use, these values; the port in use stays."""
+        self._listener = listener
+
     @property
     def running(self) -> bool:
         """See `Path`."""

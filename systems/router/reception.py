@@ -14,6 +14,7 @@ from systems.router.objects import Identity, Received, part10_header
 from systems.router.store.spool import Spool
 from systems.shared.header_scan import HeaderError, scan
 
+_CHARACTER_SET: Final = 0x00080005
 _SOP_CLASS: Final = 0x00080016
 _SOP_INSTANCE: Final = 0x00080018
 _MODALITY: Final = 0x00080060
@@ -22,6 +23,8 @@ _SERIES: Final = 0x0020000E
 _WANTED: Final = frozenset({_SOP_CLASS, _SOP_INSTANCE, _MODALITY, _STUDY, _SERIES})
 _HEAD_BYTES: Final = 256 * 1024
 _LARGEST_HEAD: Final = 64 << 20
+# At these a text falls back to its first character set (PS3.5 section 6.1.2.5.3).
+_DELIMITERS: Final = frozenset(b"\\^=")
 
 
 class RefusedError(RouterError):
@@ -32,8 +35,10 @@ class RefusedError(RouterError):
         self.status = status
 
 
-async def receive(request: StoreRequest, path: str, spool: Spool, memory_bytes: int) -> Received:
-    """Read the whole data set of `request`.
+async def receive(
+    request: StoreRequest, path: str, spool: Spool, memory_bytes: int, tags: frozenset[int] = frozenset()
+) -> Received:
+    """Read the whole data set of `request`; `tags` are top-level text attributes wanted besides the UIDs.
 
     Raises:
         RefusedError: the data set is not what the command says.
@@ -61,7 +66,8 @@ async def receive(request: StoreRequest, path: str, spool: Spool, memory_bytes: 
                 spool.check_room(size)
                 await large.write(parts)
                 parts = []
-        identity = _identify(request, large.head if large else b"".join(parts))
+        found = _scan(large.head if large else b"".join(parts), request.transfer_syntax_uid, tags)
+        identity = _identify(request, found)
         if large is not None:
             await large.finish(parts)
             parts = []
@@ -78,6 +84,7 @@ async def receive(request: StoreRequest, path: str, spool: Spool, memory_bytes: 
         request.peer.called_ae,
         parts,
         large.path if large else None,
+        {tag: text_of(found[tag], found.get(_CHARACTER_SET, b"")) for tag in tags & found.keys()},
     )
 
 
@@ -119,9 +126,8 @@ def discard(received: Received) -> None:
         received.file.unlink(missing_ok=True)
 
 
-def _identify(request: StoreRequest, head: bytes) -> Identity:
+def _identify(request: StoreRequest, found: dict[int, bytes]) -> Identity:
     """The UIDs of the data set, which must be there and agree with the command (ROUTER-047)."""
-    found = _scan(head, request.transfer_syntax_uid)
     values = {tag: found.get(tag, b"").decode("ascii", "replace").strip(" \0") for tag in _WANTED}
     for tag, name in ((_SOP_INSTANCE, "SOP"), (_STUDY, "Study"), (_SERIES, "Series")):
         if not values[tag]:
@@ -147,19 +153,32 @@ def _identify(request: StoreRequest, head: bytes) -> Identity:
     )
 
 
-def _scan(head: bytes, transfer_syntax_uid: str) -> dict[int, bytes]:
+def _scan(head: bytes, transfer_syntax_uid: str, tags: frozenset[int]) -> dict[int, bytes]:
+    wanted = _WANTED | tags | {_CHARACTER_SET} if tags else _WANTED
     if len(head) > _LARGEST_HEAD:
         head = head[:_LARGEST_HEAD]
     first = head if transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LE else head[:_HEAD_BYTES]
     try:
-        return scan(first, transfer_syntax_uid, _WANTED)
+        return scan(first, transfer_syntax_uid, wanted)
     except HeaderError as error:
         if len(first) == len(head):
             raise RefusedError(Status(CANNOT_UNDERSTAND, "the data set cannot be read")) from error
     try:
-        return scan(head, transfer_syntax_uid, _WANTED)
+        return scan(head, transfer_syntax_uid, wanted)
     except HeaderError as error:
         raise RefusedError(Status(CANNOT_UNDERSTAND, "the data set cannot be read")) from error
+
+
+def text_of(value: bytes, character_set: bytes) -> str:
+    """A text value without padding, decoded by the object's Specific Character Set."""
+    if value.isascii() and b"\x1b" not in value:
+        return value.decode("ascii").strip(" \0")
+    from pydicom.charset import convert_encodings, decode_bytes  # noqa: PLC0415 - see dimse.identifier
+
+    names = character_set.decode("ascii", "replace").strip(" \0").split("\\")
+    return decode_bytes(value, convert_encodings([name.strip() for name in names]), set(_DELIMITERS)).strip(
+        " \0"
+    )
 
 
 def _is_uid(value: str) -> bool:

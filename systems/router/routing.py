@@ -1,6 +1,7 @@
 """Which destinations an object goes to (ROUTER-191)."""
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 
 from systems.router.config.model import Listener, Rule
 from systems.router.objects import Received
@@ -14,6 +15,11 @@ def destinations_for(received: Received, listener: Listener, rules: Sequence[Rul
     return tuple(dict.fromkeys(wanted))
 
 
+def tags_of(rules: Sequence[Rule]) -> frozenset[int]:
+    """The tags whose values the rules want to see."""
+    return frozenset(tag for rule in rules for tag, _ in rule.tags)
+
+
 def matches(rule: Rule, received: Received) -> bool:
     """Whether the object meets every criterion the rule gives."""
     criteria = (
@@ -22,4 +28,17 @@ def matches(rule: Rule, received: Received) -> bool:
         (rule.sop_classes, received.identity.sop_class_uid),
         (rule.modalities, received.identity.modality),
     )
-    return all(not wanted or value in wanted for wanted, value in criteria)
+    return all(not wanted or value in wanted for wanted, value in criteria) and all(
+        _has_value(received.tags.get(tag), patterns) for tag, patterns in rule.tags
+    )
+
+
+def _has_value(text: str | None, patterns: Sequence[str]) -> bool:
+    """Whether one of the values, with `*` and `?` as wildcards and with regard to case, is what is wanted."""
+    values = [] if text is None else [value.strip() for value in text.split("\\")]
+    return any(fnmatchcase(value, _literal(pattern)) for value in values for pattern in patterns)
+
+
+def _literal(pattern: str) -> str:
+    """DICOM knows no character classes: a bracket is a bracket."""
+    return pattern.replace("[", "[[]")

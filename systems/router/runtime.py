@@ -6,6 +6,7 @@ import sqlite3
 import time
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -21,14 +22,14 @@ from systems.router.delivery.cloud import CloudCarrier
 from systems.router.delivery.group import WorkerGroup
 from systems.router.delivery.pacs import PacsCarrier
 from systems.router.dimse.server import DimseServer
-from systems.router.dimse.settings import DimseSettings
-from systems.router.dimse.uids import GET_CLASSES, QUERY_RETRIEVE_CLASSES
 from systems.router.errors import ConfigError, SecretMissingError
 from systems.router.handlers import PathHandler
 from systems.router.intake import Intake
+from systems.router.listeners import dimse_settings, listener_tls
 from systems.router.migration.model import Selection
 from systems.router.migrations import Migrations
 from systems.router.paths import ListeningPath, PacsPath, Path
+from systems.router.reloading import Reloading
 from systems.router.store.queue import SqliteQueue
 
 if TYPE_CHECKING:
@@ -55,8 +56,9 @@ def make_tokens(config: Config) -> TokenSource:
 class Router:
     """Everything of one router; to be made inside the running loop."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, file: FilePath | None = None, *, keep_log_level: bool = False) -> None:
         self.config = config
+        self.reloading = Reloading(self, file, keep_log_level=keep_log_level)
         self.version = distribution_version()
         self.started = time.time()
         self.queue = SqliteQueue(config.data, config.spool)
@@ -69,6 +71,7 @@ class Router:
         }
         self.bridge = BridgeStore(config, config.cloud_bridge, self.queue, self.uploader)
         self.bridges = Bridges(config, self.tokens, lambda: self.paths[PACS_BRIDGE].running)
+        self.intakes: list[Intake] = []
         self.servers = {listener.name: self._server(listener) for listener in self._listeners()}
         peer = config.peer(config.pacs_bridge.peer)
         assert peer is not None  # noqa: S101 - checked when the configuration was loaded
@@ -96,25 +99,13 @@ class Router:
         return PacsCarrier(peer, self.config.pacs_bridge, self.config.timers, self.queue.spool)
 
     def _server(self, listener: Listener) -> DimseServer:
-        timers = self.config.timers
-        is_bridge = listener.name == CLOUD_BRIDGE
-        queries = QUERY_RETRIEVE_CLASSES if self.config.query.c_get else QUERY_RETRIEVE_CLASSES - GET_CLASSES
-        settings = DimseSettings(
-            ae_title=listener.ae_title,
-            check_called_ae=listener.check_called_ae,
-            allowed_calling_aes=frozenset(listener.allowed_calling_aes),
-            max_associations=listener.max_associations,
-            association_timeout=timers.association_request_seconds,
-            idle_timeout=timers.idle_seconds,
-            max_pdu=timers.max_pdu_bytes,
-            private_storage_classes=frozenset(listener.private_sop_classes),
-            query_classes=queries if is_bridge else frozenset(),
-        )
-        if is_bridge and listener.mode == "synchronous":
-            return DimseServer(settings, PathHandler(listener, self.bridge, self.bridges, self.bridges))
+        settings = dimse_settings(self.config, listener, listener_tls(listener))
+        bridges = self.bridges if listener.name == CLOUD_BRIDGE else None
+        if bridges is not None and listener.mode == "synchronous":
+            return DimseServer(settings, PathHandler(self.bridge, bridges, bridges))
         intake = Intake(self.config, listener, self.queue, self.uploader)
-        bridges = self.bridges if is_bridge else None
-        return DimseServer(settings, PathHandler(listener, intake, bridges, bridges))
+        self.intakes.append(intake)
+        return DimseServer(settings, PathHandler(intake, bridges, bridges))
 
     async def start(self) -> None:
         """Start the admin interface, the workers and the enabled paths. Peers and cloud may be absent (ROUTER-189).

@@ -33,6 +33,10 @@ async def status(router: "Router") -> dict[str, Any]:
             "full": router.queue.spool.is_full(),
         },
         "token": _token(router),
+        "configuration": {
+            "loaded": router.reloading.loaded_at,
+            "needs_restart": list(router.reloading.needs_restart),
+        },
         "alarms": _alarms(router, snapshot, destinations),
         "warnings": _warnings(router),
     }
@@ -95,6 +99,10 @@ def _alarms(router: "Router", snapshot: Snapshot, destinations: list[dict[str, A
             alarms.append(f"{name}: the oldest object waits for {row['oldest_age_seconds']:.0f} s")
         if row["state"] == "not configured" and row["waiting"]:
             alarms.append(f"{name}: {row['waiting']} objects wait for a destination that is not configured")
+    if router.reloading.refused:
+        alarms.append(
+            f"the configuration file was refused, the former one is in force: {router.reloading.refused}"
+        )
     if snapshot.conflicts:
         alarms.append(
             f"{snapshot.conflicts} objects arrived with other content under a known UID and are kept apart"
@@ -108,6 +116,8 @@ def _alarms(router: "Router", snapshot: Snapshot, destinations: list[dict[str, A
 
 def _warnings(router: "Router") -> list[str]:
     warnings = list(router.config.warnings)
+    if router.reloading.needs_restart:
+        warnings.append(f"a restart is needed for: {', '.join(router.reloading.needs_restart)}")
     if isinstance(router.tokens, ClientCredentials) and router.tokens.may_delete():
         warnings.append("the router's token has a role that may delete; read and store rights are enough")
     return warnings

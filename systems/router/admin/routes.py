@@ -77,6 +77,12 @@ class Routes:
                 "POST", "/connection-tests", "Test identity service, cloud and peers", self.connection_tests
             ),
             Route("GET", "/config", "The configuration in force, without secrets", self.config),
+            Route(
+                "POST",
+                "/config/load",
+                "Load the file anew; with ?dry_run=true only say what would change",
+                self.load_config,
+            ),
             Route("GET", "/audit", "Audit lines after `since`, hash-chained", self.audit),
             Route("POST", "/migrations", "Start a migration", self.start_migration),
             Route("GET", "/migrations/{id}", "State and manifest of a migration", self.migration),
@@ -165,6 +171,14 @@ class Routes:
     async def config(self, _: Request) -> Response:
         """The export."""
         return Json(export(self._router.config))
+
+    async def load_config(self, request: Request) -> Response:
+        """Load the configuration file anew (ROUTER-008)."""
+        dry_run = request.query_params.get("dry_run", "false").lower() == "true"
+        try:
+            return Json(await self._router.reloading.load(dry_run=dry_run))
+        except ConfigError as error:
+            return problem(400, str(error))
 
     async def audit(self, request: Request) -> Response:
         """JSON lines, streamed."""

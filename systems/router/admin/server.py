@@ -46,6 +46,10 @@ class AdminServer:
         """The port listened on."""
         return int(self._socket.getsockname()[1])
 
+    def use_token(self, token: str) -> None:
+        """Ask for this token from now on."""
+        self._token = token
+
     def start(self) -> None:
         """Serve from now on."""
         self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))

@@ -46,6 +46,10 @@ class CloudHttp:
         self._session: aiohttp.ClientSession | None = None
         self.statuses: dict[int, int] = {}
 
+    def reconfigure(self, cloud: Cloud) -> None:
+        """Keep these limits from the next request on; address and trust store stay with the session."""
+        self._cloud = cloud
+
     async def close(self) -> None:
         """Close all connections."""
         if self._session is not None:

@@ -32,6 +32,11 @@ class Uploader:
         self.http = http
         self._cloud = cloud
 
+    def reconfigure(self, cloud: Cloud) -> None:
+        """Keep these sizes from the next request on."""
+        self._cloud = cloud
+        self.http.reconfigure(cloud)
+
     @property
     def batch_instances(self) -> int:
         """Instances a request may carry."""

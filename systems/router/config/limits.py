@@ -97,7 +97,39 @@ def migration(section: Section) -> model.Migration:
 def alarms(section: Section) -> model.Alarms:
     """Table [alarms]."""
     alarms = model.Alarms(
-        section.number("destination_down_seconds", 300), section.number("oldest_task_seconds", 900)
+        section.number("destination_down_seconds", 300),
+        section.number("oldest_task_seconds", 900),
+        section.number("certificate_days", 30),
     )
     section.finish()
     return alarms
+
+
+def worklist(section: Section) -> model.Worklist:
+    """Table [worklist]."""
+    worklist = model.Worklist(section.ae_title("peer") if section.has("peer") else "")
+    section.finish(also=("peer",))
+    return worklist
+
+
+def commitment(section: Section) -> model.Commitment:
+    """Table [commitment]."""
+    commitment = model.Commitment(
+        enabled=section.flag("enabled", default=True),
+        max_pending=section.integer("max_pending", 1000, low=1),
+        give_up_seconds=section.number("give_up_seconds", 7 * 86400, low=1),
+        wait_seconds=section.number("wait_seconds", 60),
+    )
+    section.finish()
+    return commitment
+
+
+def completion(section: Section) -> model.Completion:
+    """Table [completion]."""
+    completion = model.Completion(
+        section.number("series_seconds", 60, low=0.1), section.number("study_seconds", 900, low=0.1)
+    )
+    if completion.study_seconds < completion.series_seconds:
+        raise section.wrong("study_seconds", "is below series_seconds; raise it")
+    section.finish()
+    return completion

@@ -8,8 +8,9 @@ from typing import Any
 
 from systems.router.config import limits, model
 from systems.router.config.reader import Section
+from systems.router.config.references import check_references
 from systems.router.config.timers import timer_warnings
-from systems.router.config.values import file, optional_file, secret, url
+from systems.router.config.values import file, optional_file, secret, tags, tls_identity, url
 from systems.router.errors import ConfigError
 
 GIB = 1024**3
@@ -40,7 +41,7 @@ def parse(values: dict[str, Any], folder: Path) -> model.Config:
     """Validate parsed TOML. See `load`."""
     top = Section(values)
     general = top.section("router", required=True)
-    bridge, intake, pacs = _paths(top.section("paths"))
+    bridge, intake, pacs = _paths(top.section("paths"), folder)
     peers = tuple(_peer(section, folder) for section in top.sections("peers"))
     destinations = tuple(_destination(section) for section in top.sections("destinations"))
     config = model.Config(
@@ -61,10 +62,13 @@ def parse(values: dict[str, Any], folder: Path) -> model.Config:
         pacs_rest=limits.pacs_rest(top.section("pacs"), folder),
         migration=limits.migration(top.section("migration")),
         alarms=limits.alarms(top.section("alarms")),
+        worklist=limits.worklist(top.section("worklist")),
+        commitment=limits.commitment(top.section("commitment")),
+        completion=limits.completion(top.section("completion")),
     )
     general.finish()
     top.finish()
-    _check_references(config)
+    check_references(config)
     return replace(config, warnings=timer_warnings(config))
 
 
@@ -127,12 +131,13 @@ def _peer(section: Section, folder: Path) -> model.Peer:
         timer_seconds=timer,
         bound_seconds=section.number("bound_seconds", 8, low=0.1),
         relational_queries=section.flag("relational_queries", default=False),
+        tls_identity=tls_identity(section, folder),
     )
     section.finish()
     return peer
 
 
-def _paths(section: Section) -> tuple[model.Listener, model.Listener, model.PacsBridge]:
+def _paths(section: Section, folder: Path) -> tuple[model.Listener, model.Listener, model.PacsBridge]:
     pacs = section.section(model.PACS_BRIDGE)
     bridge = model.PacsBridge(
         enabled=pacs.flag("enabled", default=True),
@@ -141,14 +146,15 @@ def _paths(section: Section) -> tuple[model.Listener, model.Listener, model.Pacs
         keep_calling_ae=pacs.flag("keep_calling_ae", default=True),
     )
     pacs.finish()
-    cloud = _listener(section.section(model.CLOUD_BRIDGE), model.CLOUD_BRIDGE, "QIETOAZURE", 4006)
-    intake = _listener(section.section(model.MODALITY_INTAKE), model.MODALITY_INTAKE, "QIEROUTER", 4007)
+    cloud = _listener(section.section(model.CLOUD_BRIDGE), model.CLOUD_BRIDGE, folder)
+    intake = _listener(section.section(model.MODALITY_INTAKE), model.MODALITY_INTAKE, folder)
     section.finish()
     return cloud, intake, bridge
 
 
-def _listener(section: Section, name: str, ae_title: str, port: int) -> model.Listener:
+def _listener(section: Section, name: str, folder: Path) -> model.Listener:
     is_bridge = name == model.CLOUD_BRIDGE
+    ae_title, port = ("QIETOAZURE", 4006) if is_bridge else ("QIEROUTER", 4007)
     networks = section.texts("allowed_networks")
     for network in networks:
         try:
@@ -170,6 +176,7 @@ def _listener(section: Section, name: str, ae_title: str, port: int) -> model.Li
         private_sop_classes=section.texts("private_sop_classes"),
         mode=section.choice("mode", ("synchronous", "queued"), "synchronous") if is_bridge else "queued",
         destinations=section.texts("destinations", ("cloud",) if is_bridge else ("ORTHANC", "cloud")),
+        tls=tls_identity(section, folder, takes_clients=True),
     )
     section.finish()
     return listener
@@ -201,42 +208,7 @@ def _rule(section: Section) -> model.Rule:
         called_aes=section.texts("called_ae_titles"),
         sop_classes=section.texts("sop_classes"),
         modalities=section.texts("modalities"),
+        tags=tags(section, "tags"),
     )
     section.finish()
     return rule
-
-
-def _check_references(config: model.Config) -> None:
-    names = [destination.name for destination in config.destinations]
-    titles = [peer.ae_title for peer in config.peers]
-    for what, values in (("destinations", names), ("peers", titles)):
-        twice = {value for value in values if values.count(value) > 1}
-        if twice:
-            raise ConfigError(f"{what}: {sorted(twice)[0]} is there twice; give each one its own name")
-    for destination in config.destinations:
-        if destination.kind == "dimse" and destination.peer not in titles:
-            raise ConfigError(
-                f"destinations: {destination.name} names peer {destination.peer}; add it to [[peers]]"
-            )
-    if sum(destination.kind == "dicomweb" for destination in config.destinations) > 1:
-        raise ConfigError("destinations: only one destination may be of kind dicomweb, the [cloud] table")
-    for listener in (config.cloud_bridge, config.modality_intake):
-        _check_destinations(f"paths.{listener.name}.destinations", listener.destinations, names)
-    for index, rule in enumerate(config.rules):
-        _check_destinations(f"rules[{index}].destinations", rule.destinations, names)
-    if config.pacs_bridge.peer not in titles:
-        raise ConfigError(
-            f"paths.pacs-bridge.peer: {config.pacs_bridge.peer} is not in [[peers]]; add it there"
-        )
-    if config.cloud_bridge.destinations != tuple(d.name for d in config.destinations if d.kind == "dicomweb"):
-        raise ConfigError("paths.cloud-bridge.destinations: must name the one destination of kind dicomweb")
-
-
-def _check_destinations(key: str, wanted: tuple[str, ...], names: list[str]) -> None:
-    if not wanted:
-        raise ConfigError(f"{key}: is empty; name at least one destination")
-    for name in wanted:
-        if name not in names:
-            raise ConfigError(
-                f"{key}: {name} is not in [[destinations]]; known: {', '.join(names) or 'none'}"
-            )

@@ -87,6 +87,15 @@ class Cloud:
 
 
 @dataclass(frozen=True)
+class TlsIdentity:
+    """Certificate and key of one side of DICOM TLS (ROUTER-126); a listener with `client_ca_file` wants certificates too."""
+
+    cert_file: Path
+    key_file: Path
+    client_ca_file: Path | None = None
+
+
+@dataclass(frozen=True)
 class Peer:
     """One row of the peer and move-destination table (ROUTER-005)."""
 
@@ -98,6 +107,7 @@ class Peer:
     timer_seconds: float
     bound_seconds: float
     relational_queries: bool
+    tls_identity: "TlsIdentity | None" = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +126,7 @@ class Listener:
     private_sop_classes: tuple[str, ...]
     mode: str
     destinations: tuple[str, ...]
+    tls: TlsIdentity | None = None
 
 
 @dataclass(frozen=True)
@@ -151,6 +162,7 @@ class Rule:
     called_aes: tuple[str, ...]
     sop_classes: tuple[str, ...]
     modalities: tuple[str, ...]
+    tags: tuple[tuple[int, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -223,6 +235,32 @@ class Alarms:
 
     destination_down_seconds: float
     oldest_task_seconds: float
+    certificate_days: float = 30.0
+
+
+@dataclass(frozen=True)
+class Worklist:
+    """The peer to which worklist queries of the modality intake are relayed (ROUTER-027); empty: none are taken."""
+
+    peer: str = ""
+
+
+@dataclass(frozen=True)
+class Commitment:
+    """Storage commitment (ROUTER-028): how many requests may wait, and for how long one that cannot be told is kept."""
+
+    enabled: bool = True
+    max_pending: int = 1000
+    give_up_seconds: float = 7 * 86400.0
+    wait_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class Completion:
+    """How long nothing more must arrive until a series or study counts as complete (ROUTER-107)."""
+
+    series_seconds: float = 60.0
+    study_seconds: float = 900.0
 
 
 @dataclass(frozen=True)
@@ -246,11 +284,18 @@ class Config:
     pacs_rest: PacsRest | None
     migration: Migration
     alarms: Alarms
+    worklist: Worklist = Worklist()
+    commitment: Commitment = Commitment()
+    completion: Completion = Completion()
     warnings: tuple[str, ...] = field(default=())
 
     def peer(self, ae_title: str) -> Peer | None:
         """The peer of that AE title, or None."""
         return next((peer for peer in self.peers if peer.ae_title == ae_title), None)
+
+    def listener(self, name: str) -> Listener:
+        """The listening path of that name."""
+        return {CLOUD_BRIDGE: self.cloud_bridge, MODALITY_INTAKE: self.modality_intake}[name]
 
     def destination(self, name: str) -> Destination | None:
         """The destination of that name, or None."""

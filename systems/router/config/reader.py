@@ -29,6 +29,10 @@ class Section:
         """Whether the table holds `key`."""
         return key in self._values
 
+    def names(self) -> list[str]:
+        """The keys of a table whose keys are free to choose."""
+        return list(self._values)
+
     def _take(self, key: str, default: Any, kinds: tuple[type, ...], wanted: str) -> Any:
         self._read.add(key)
         value = self._values.get(key, default)

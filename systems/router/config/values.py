@@ -1,5 +1,6 @@
 """Values several tables share: file names, URLs, places of secrets."""
 
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -50,3 +51,36 @@ def secret(section: Section, what: str, folder: Path) -> model.SecretSource:
         except SecretMissingError as error:
             raise section.wrong(f"{what}_env", str(error)) from error
     return source
+
+
+def tls_identity(section: Section, folder: Path, *, takes_clients: bool = False) -> model.TlsIdentity | None:
+    """`tls_cert_file` with `tls_key_file`, for listeners also `tls_client_ca_file`; None without them (ROUTER-126)."""
+    cert = optional_file(section, "tls_cert_file", folder)
+    key = optional_file(section, "tls_key_file", folder)
+    clients = optional_file(section, "tls_client_ca_file", folder) if takes_clients else None
+    if cert is None or key is None:
+        for name, other, value in (
+            ("tls_cert_file", "tls_key_file", key),
+            ("tls_key_file", "tls_cert_file", cert),
+        ):
+            if value is not None:
+                raise section.wrong(name, f"is missing; it belongs to {other}")
+        if clients is not None:
+            raise section.wrong("tls_client_ca_file", "needs tls_cert_file and tls_key_file too")
+        return None
+    return model.TlsIdentity(cert, key, clients)
+
+
+def tags(section: Section, key: str) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """A table from a tag, as in "0008,0080", to the values it may have; `*` and `?` are wildcards (ROUTER-191)."""
+    table = section.section(key)
+    found: list[tuple[int, tuple[str, ...]]] = []
+    for name in table.names():
+        digits = name.replace(",", "")
+        if not re.fullmatch(r"[0-9A-Fa-f]{4},?[0-9A-Fa-f]{4}", name) or digits < "0008":
+            raise table.wrong(name, 'is not a tag of a data set such as "0008,0080"')
+        values = table.texts(name)
+        if not values:
+            raise table.wrong(name, 'is empty; give the values it may have, such as ["ICU*"]')
+        found.append((int(digits, 16), values))
+    return tuple(found)

@@ -37,6 +37,10 @@ class Gate:
         self.last_error = ""
         self._refused: set[int] = set()
 
+    def reconfigure(self, backoff: Backoff) -> None:
+        """Back off like this after the next failure."""
+        self._backoff = backoff
+
     def _notify(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()

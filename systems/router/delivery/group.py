@@ -36,6 +36,12 @@ class WorkerGroup:
         self._busy: set[asyncio.Task[None] | None] = set()
         self._stopping = False
 
+    def reconfigure(self, destination: Destination, backoff: Backoff) -> None:
+        """Work at this pace from the next round on; the number of workers stays."""
+        self.destination, self._backoff = destination, backoff
+        self.gate.reconfigure(backoff)
+        self._settling.reconfigure(backoff, destination.max_failures)
+
     def start(self) -> None:
         """Start the workers."""
         self._workers = [asyncio.create_task(self._run()) for _ in range(self.destination.concurrency)]

@@ -33,6 +33,18 @@ class PacsCarrier:
     """Keeps associations open between objects; each object goes on a context of its own encoding (ROUTER-023, 024)."""
 
     def __init__(self, peer: Peer, bridge: PacsBridge, timers: Timers, spool: Spool) -> None:
+        self._spool = spool
+        self._pool = AssociationPool()
+        self.reconfigure(peer, bridge, timers)
+
+    def reconfigure(self, peer: Peer, bridge: PacsBridge, timers: Timers) -> None:
+        """Call there like this from the next association on.
+
+        Raises:
+            ConfigError: the peer's certificate files cannot be used; nothing has changed then.
+
+        """
+        self._tls = peer_tls(peer)
         self._peer = peer
         self._bridge = bridge
         self._timeouts = ClientTimeouts(
@@ -40,9 +52,6 @@ class PacsCarrier:
             association=timers.association_request_seconds,
             dimse=timers.communication_seconds,
         )
-        self._tls = peer_tls(peer)
-        self._spool = spool
-        self._pool = AssociationPool()
 
     @property
     def batch_instances(self) -> int:

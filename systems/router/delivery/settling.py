@@ -38,6 +38,10 @@ class Settling:
         self._max_failures = max_failures
         self._troubles: dict[int, _Trouble] = {}
 
+    def reconfigure(self, backoff: Backoff, max_failures: int) -> None:
+        """Judge like this from the next attempt on."""
+        self._backoff, self._max_failures = backoff, max_failures
+
     @property
     def troubled(self) -> Collection[int]:
         """Task numbers the destination may have stumbled over; a probe tries others first."""

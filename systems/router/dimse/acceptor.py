@@ -61,10 +61,10 @@ class AcceptedAssociation:
             message = f"no association request within {self._settings.association_timeout:g} s"
             raise AssociationAborted(message) from error
         request = associate.decode(body)
-        rejection = negotiation.check(self._settings, request)
+        host, port = connection.address
+        rejection = negotiation.check(self._settings, request, host)
         if rejection is None and not self._has_room():
             rejection = negotiation.LOCAL_LIMIT_EXCEEDED
-        host, port = connection.address
         if rejection is not None:
             _LOG.warning(
                 "association %d from %s (%s) to %s rejected with %d/%d/%d",

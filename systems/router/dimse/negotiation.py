@@ -43,7 +43,7 @@ class Negotiated:
     scp_roles: frozenset[str] = field(default_factory=frozenset)
 
 
-def check(settings: DimseSettings, request: AssociateItems) -> Rejection | None:
+def check(settings: DimseSettings, request: AssociateItems, host: str) -> Rejection | None:
     """The reason to reject the association altogether, if there is one (ROUTER-003, ROUTER-004)."""
     if not request.protocol_version & 1:
         return PROTOCOL_VERSION_NOT_SUPPORTED
@@ -53,7 +53,7 @@ def check(settings: DimseSettings, request: AssociateItems) -> Rejection | None:
         return CALLED_AE_NOT_RECOGNISED
     if settings.allowed_calling_aes and request.calling_ae not in settings.allowed_calling_aes:
         return CALLING_AE_NOT_RECOGNISED
-    return None
+    return None if settings.allows_address(host) else CALLING_AE_NOT_RECOGNISED
 
 
 def answer_context(settings: DimseSettings, proposed: ContextItem) -> ContextItem:

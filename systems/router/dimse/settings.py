@@ -2,6 +2,7 @@
 
 import ssl
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from systems.router.dimse.storage_classes import STORAGE_CLASSES
 from systems.router.dimse.uids import (
@@ -12,19 +13,21 @@ from systems.router.dimse.uids import (
 )
 
 DEFAULT_MAX_PDU = 128 * 1024
+Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
 class DimseSettings:
     """How a listener negotiates.
 
-    `allowed_calling_aes` empty means anybody (ROUTER-003); `max_associations` 0 means no limit. Times are seconds,
+    `allowed_calling_aes` and `allowed_networks` empty mean anybody (ROUTER-003); `max_associations` 0 means no limit. Times are seconds,
     `max_pdu` bytes. `query_classes` are the Query/Retrieve (and worklist) classes this listener answers.
     """
 
     ae_title: str
     check_called_ae: bool = True
     allowed_calling_aes: frozenset[str] = frozenset()
+    allowed_networks: tuple[Network, ...] = ()
     max_associations: int = 0
     association_timeout: float = 10.0
     idle_timeout: float = 360.0
@@ -34,6 +37,16 @@ class DimseSettings:
     query_classes: frozenset[str] = QUERY_RETRIEVE_CLASSES
     storage_transfer_syntaxes: frozenset[str] = frozenset(STORAGE_TRANSFER_SYNTAXES)
     tls: ssl.SSLContext | None = None
+
+    def allows_address(self, host: str) -> bool:
+        """Whether a peer may call from this IP address."""
+        if not self.allowed_networks:
+            return True
+        if not host:
+            return False
+        address = ip_address(host.partition("%")[0])
+        address = getattr(address, "ipv4_mapped", None) or address
+        return any(address in network for network in self.allowed_networks)
 
     def transfer_syntaxes_for(self, abstract_syntax: str) -> frozenset[str] | None:
         """The transfer syntaxes accepted for an abstract syntax; None when the class itself is not supported."""

@@ -57,6 +57,11 @@ class SqliteQueue:
                 "recovered: %d deliveries were interrupted, %d unfinished files removed", interrupted, removed
             )
 
+    def reconfigure(self, limits: SpoolLimits) -> None:
+        """Keep these limits from now on."""
+        self._limits = limits
+        self.spool.reconfigure(limits)
+
     async def close(self) -> None:
         """Finish what waits and give the folder back."""
         await asyncio.to_thread(self._writer.stop)

@@ -59,6 +59,10 @@ class Spool:
                 f"spool folder {root} cannot be used: {error.strerror}; make it writable"
             ) from error
 
+    def reconfigure(self, limits: SpoolLimits) -> None:
+        """Keep these limits from now on."""
+        self._limits = limits
+
     def close(self) -> None:
         """Give the folder back."""
         self._seal()
