@@ -1,0 +1,1 @@
+"""What the DICOM router promises, checked on the network by clients of ours and by dcmtk."""

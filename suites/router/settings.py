@@ -1,0 +1,124 @@
+"""Routers with other settings than the reference deployment's: what each has, and how its file is made."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from fixtures.deployment.deployment import Overrides
+from fixtures.deployment.spec import SystemSpec
+
+FILE = "router.toml"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A router of other settings.
+
+    `keys` are `table.key` with the value as TOML writes it; `more` is text for the end of the file; `replaced` is text put
+    in the place of other text; `files` are further files. `without` are systems that are left out.
+    """
+
+    name: str
+    keys: Mapping[str, str] = field(default_factory=dict)
+    more: str = ""
+    replaced: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
+
+    def overrides(self) -> Overrides:
+        """For `deploy`."""
+        return {"router": self._changed, **dict.fromkeys(self.without, _absent)}
+
+    def _changed(self, spec: SystemSpec) -> SystemSpec:
+        text = spec.files[FILE].decode()
+        for old, new in self.replaced.items():
+            assert old in text, f"variant {self.name}: {old!r} is not in the router's file"
+            text = text.replace(old, new)
+        text = with_keys(text, self.keys) + "\n" + self.more
+        return replace(spec, files={**spec.files, FILE: text.encode(), **self.files})
+
+
+def with_keys(text: str, keys: Mapping[str, str]) -> str:
+    """The TOML text with these keys set; a table that is not there is added at the end."""
+    for path, value in keys.items():
+        table, _, key = path.rpartition(".")
+        text = _with_key(text, table, key, value)
+    return text
+
+
+def _with_key(text: str, table: str, key: str, value: str) -> str:
+    head = f"[{table}]\n"
+    if head not in text:
+        return f"{text}\n{head}{key} = {value}\n"
+    before, _, rest = text.partition(head)
+    body, mark, after = _split_at_next_table(rest)
+    body = re.sub(rf"^{re.escape(key)} = .*\n", "", body, flags=re.MULTILINE)
+    return f"{before}{head}{key} = {value}\n{body}{mark}{after}"
+
+
+def _split_at_next_table(text: str) -> tuple[str, str, str]:
+    found = re.search(r"^\[", text, flags=re.MULTILINE)
+    return (text, "", "") if found is None else (text[: found.start()], "", text[found.start() :])
+
+
+def _absent(_: SystemSpec) -> None:
+    return None
+
+
+STRICT = Variant(
+    "strict",
+    keys={
+        "cloud.version": '"v1"',
+        "cloud.store_form": '"single"',
+        "cloud.credential.form": '"v1"',
+        "paths.cloud-bridge.mode": '"queued"',
+        "paths.cloud-bridge.check_called_ae": "false",
+        "paths.modality-intake.allowed_calling_aes": '["GDCM", "ALLOWED"]',
+        "paths.modality-intake.max_associations": "2",
+        "paths.modality-intake.private_sop_classes": '["1.3.6.1.4.1.9590.100.1.1.1"]',
+        "paths.pacs-bridge.keep_calling_ae": "false",
+        "query.c_get": "false",
+        "query.max_matches": "3",
+        "query.move_width": "1",
+        "timers.idle_seconds": "1.5",
+    },
+    replaced={
+        "/oauth2/v2.0/token": "/oauth2/token",
+        'scope = "https://dicom.healthcareapis.azure.com/.default"': 'resource = "https://dicom.healthcareapis.azure.com"',
+        "timer_seconds = 130\n": "timer_seconds = 100\n",
+    },
+    more="""
+[[rules]]
+name = "ct to both"
+destinations = ["ORTHANC", "cloud"]
+modalities = ["CT"]
+
+[[rules]]
+name = "ultrasound stays"
+destinations = ["ORTHANC"]
+modalities = ["US"]
+
+[[rules]]
+name = "research also to the cloud"
+destinations = ["cloud"]
+calling_ae_titles = ["ALLOWED"]
+sop_classes = ["1.2.840.10008.5.1.4.1.1.3.1"]
+""",
+)
+"""The opposite of the defaults wherever a switch has two sides (ROUTER-003, 004, 006, 026, 029, 040, 065, 120, 128, 191, 202)."""
+
+NARROW = Variant(
+    "narrow",
+    keys={
+        "spool.hard_limit_bytes": "1500000",
+        "cloud.max_request_bytes": "300000",
+        "cloud.read_idle_seconds": "1",
+        "cloud.test_only_do_not_verify_tls": "true",
+        "query.move_bound_seconds": "1",
+        "alarms.destination_down_seconds": "0.3",
+        "alarms.oldest_task_seconds": "0.3",
+        "timers.grace_seconds": "3",
+    },
+    replaced={'name = "cloud"\nkind = "dicomweb"': 'name = "cloud"\nkind = "dicomweb"\nmax_failures = 2'},
+)
+"""Small limits, so that reaching them takes no time (ROUTER-091, 108, 125, 127, 161, 176, 185, 186)."""
