@@ -1,0 +1,1 @@
+"""Measurements: what the systems take, how fast, and what it costs (docs/performance.md)."""
