@@ -24,9 +24,10 @@ from systems.router.dimse.service import (
 from systems.router.dimse.settings import ClientTimeouts
 from systems.router.dimse.status import OUT_OF_RESOURCES_SUB_OPERATIONS, Status
 from systems.router.peers import peer_tls
+from systems.router.prefetch.courtesy import Courtesy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from systems.router.bridge.cloud_reader import HttpCloudReader
     from systems.router.bridge.query import QueryBridge
@@ -37,11 +38,20 @@ if TYPE_CHECKING:
 class Bridges:
     """C-FIND, C-MOVE and C-GET answered from the cloud. `may_move` says whether the way to the peers is open."""
 
-    def __init__(self, config: Config, tokens: TokenSource, may_move: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        tokens: TokenSource,
+        may_move: Callable[[], bool],
+        courtesy: Courtesy,
+        remember: Callable[[str, Sequence[str]], Awaitable[None]],
+    ) -> None:
         self._config = config
         self._tokens = tokens
         self._may_move = may_move
-        self._pool = AssociationPool()
+        self.pool = AssociationPool()
+        self._courtesy = courtesy
+        self._remember = remember
         self._loading: asyncio.Future[None] | None = None
 
     def reconfigure(self, config: Config) -> None:
@@ -57,7 +67,8 @@ class Bridges:
         await asyncio.shield(self._loading)
 
     @cached_property
-    def _reader(self) -> HttpCloudReader:
+    def reader(self) -> HttpCloudReader:
+        """Reads the cloud for queries, retrievals and the prefetch."""
         from systems.router.bridge.cloud_reader import HttpCloudReader  # noqa: PLC0415 - see above
 
         limits, cloud = self._config.query, self._config.cloud
@@ -71,7 +82,8 @@ class Bridges:
         )
 
     @property
-    def _search(self) -> SearchLimits:
+    def search_limits(self) -> SearchLimits:
+        """Bounds of a search."""
         from systems.router.bridge.search import SearchLimits  # noqa: PLC0415 - see above
 
         limits = self._config.query
@@ -82,7 +94,9 @@ class Bridges:
         from systems.router.bridge.query import QueryBridge, QuerySettings  # noqa: PLC0415 - see above
 
         ae_title = self._config.cloud_bridge.ae_title
-        return QueryBridge(self._reader, QuerySettings(ae_title, lenient=self._lenient, limits=self._search))
+        return QueryBridge(
+            self.reader, QuerySettings(ae_title, lenient=self._lenient, limits=self.search_limits)
+        )
 
     @cached_property
     def _retrieve(self) -> RetrieveBridge:
@@ -91,13 +105,14 @@ class Bridges:
 
         limits = self._config.query
         return RetrieveBridge(
-            self._reader,
-            self._pool,
-            self._destination,
+            self.reader,
+            self.pool,
+            self.destination,
             RetrieveSettings(
                 time_limit=limits.move_bound_seconds,
                 lenient=self._lenient,
-                search=self._search,
+                search=self.search_limits,
+                remember=self._remember,
                 transfer=TransferLimits(width=limits.move_width),
             ),
         )
@@ -106,7 +121,7 @@ class Bridges:
         peer = self._config.peer(calling_ae)
         return peer is not None and peer.relational_queries
 
-    def _destination(self, ae_title: str) -> Destination | None:
+    def destination(self, ae_title: str) -> Destination | None:
         """The row of the move-destination table (ROUTER-005)."""
         peer = self._config.peer(ae_title)
         if peer is None:
@@ -122,11 +137,11 @@ class Bridges:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._pool.close()
+        await self.pool.close()
         if self._loading is not None:
             await asyncio.wait([self._loading])
-        if "_reader" in self.__dict__:
-            await self._reader.close()
+        if "reader" in self.__dict__:
+            await self.reader.close()
 
     def find(self, request: FindRequest) -> AsyncIterator[FindResponse]:
         """Answer C-FIND."""
@@ -138,12 +153,12 @@ class Bridges:
             status = Status(OUT_OF_RESOURCES_SUB_OPERATIONS, "the path pacs-bridge is stopped")
             yield RetrieveResponse(status, SubOperations())
             return
-        async for response in self._retrieve.move(request):
+        async for response in self._courtesy.during(self._retrieve.move(request)):
             yield response
 
     def get(self, request: GetRequest) -> AsyncIterator[RetrieveResponse]:
         """Answer C-GET."""
-        return self._retrieve.get(request)
+        return self._courtesy.during(self._retrieve.get(request))
 
 
 def _load() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from systems.router.cloud.errors import CloudError
 from systems.router.cloud.readback import Held
@@ -25,14 +25,30 @@ _NOT_KEPT: Final = Status(OUT_OF_RESOURCES, "the object could not be made durabl
 _CONFLICT: Final = Status(DATA_SET_MISMATCH, "other content is known under this SOP Instance UID")
 
 
+class Arrivals(Protocol):
+    """Looks at what arrives before it is queued."""
+
+    async def without_loops(self, received: Received, destinations: tuple[str, ...]) -> tuple[str, ...]:
+        """The destinations, without those the object comes from (ROUTER-144)."""
+        ...
+
+
 class Intake:
     """Answers C-STORE of a queued path."""
 
-    def __init__(self, config: Config, listener: Listener, queue: SqliteQueue, uploader: Uploader) -> None:
+    def __init__(
+        self,
+        config: Config,
+        listener: Listener,
+        queue: SqliteQueue,
+        uploader: Uploader,
+        arrivals: Arrivals | None = None,
+    ) -> None:
         self._config = config
         self._listener = listener
         self._queue = queue
         self._uploader = uploader
+        self._arrivals = arrivals
 
     def reconfigure(self, config: Config) -> None:
         """Work by these rules from the next object on."""
@@ -75,6 +91,10 @@ class Intake:
             log.error("%s matches no rule and is held", received.identity.sop_instance_uid)
             await self._queue.keep_apart(received, "held")
             return OK
+        if self._arrivals is not None:
+            destinations = await self._arrivals.without_loops(received, destinations)
+            if not destinations:
+                return OK
         accepted = await self._queue.accept(received, destinations)
         if accepted.acceptance is not Acceptance.DIFFERS:
             return OK

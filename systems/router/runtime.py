@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sqlite3
 import time
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path as FilePath
@@ -23,12 +24,14 @@ from systems.router.delivery.group import WorkerGroup
 from systems.router.delivery.pacs import PacsCarrier
 from systems.router.dimse.server import DimseServer
 from systems.router.errors import ConfigError, SecretMissingError
-from systems.router.handlers import PathHandler
+from systems.router.handlers import PathHandler, Stores
 from systems.router.intake import Intake
 from systems.router.listeners import dimse_settings, listener_tls
 from systems.router.migration.model import Selection
 from systems.router.migrations import Migrations
 from systems.router.paths import ListeningPath, PacsPath, Path
+from systems.router.prefetch.courtesy import Courtesy, LiveStores
+from systems.router.prefetch.service import PrefetchService
 from systems.router.reloading import Reloading
 from systems.router.store.queue import SqliteQueue
 
@@ -70,7 +73,9 @@ class Router:
             for item in config.destinations
         }
         self.bridge = BridgeStore(config, config.cloud_bridge, self.queue, self.uploader)
-        self.bridges = Bridges(config, self.tokens, lambda: self.paths[PACS_BRIDGE].running)
+        self.courtesy = Courtesy.of(config.prefetch)
+        self.bridges = Bridges(config, self.tokens, self._may_move, self.courtesy, self._remember)
+        self.prefetch = PrefetchService(config, self.queue, self.bridges, self.courtesy, self._may_move)
         self.intakes: list[Intake] = []
         self.servers = {listener.name: self._server(listener) for listener in self._listeners()}
         peer = config.peer(config.pacs_bridge.peer)
@@ -81,10 +86,18 @@ class Router:
             PACS_BRIDGE: PacsPath(PACS_BRIDGE, peer, dimse_groups),
             MODALITY_INTAKE: ListeningPath(config.modality_intake, self.servers[MODALITY_INTAKE]),
         }
+        if self.prefetch.path is not None:
+            self.paths[self.prefetch.path.name] = self.prefetch.path
         self.modes = {CLOUD_BRIDGE: config.cloud_bridge.mode, MODALITY_INTAKE: "queued"}
         self.migrations = Migrations(config, self.uploader)
         self.admin: AdminServer | None = None
         self._housekeeping: asyncio.Task[None] | None = None
+
+    def _may_move(self) -> bool:
+        return self.paths[PACS_BRIDGE].running
+
+    async def _remember(self, ae_title: str, sop_instance_uids: Sequence[str]) -> None:
+        await self.prefetch.returns.remember(ae_title, sop_instance_uids)
 
     def _listeners(self) -> tuple[Listener, Listener]:
         return self.config.cloud_bridge, self.config.modality_intake
@@ -102,10 +115,14 @@ class Router:
         settings = dimse_settings(self.config, listener, listener_tls(listener))
         bridges = self.bridges if listener.name == CLOUD_BRIDGE else None
         if bridges is not None and listener.mode == "synchronous":
-            return DimseServer(settings, PathHandler(self.bridge, bridges, bridges))
-        intake = Intake(self.config, listener, self.queue, self.uploader)
+            return DimseServer(settings, PathHandler(self._live(self.bridge), bridges, bridges))
+        prefetch = self.prefetch if listener.name == MODALITY_INTAKE else None
+        intake = Intake(self.config, listener, self.queue, self.uploader, prefetch)
         self.intakes.append(intake)
-        return DimseServer(settings, PathHandler(intake, bridges, bridges))
+        return DimseServer(settings, PathHandler(self._live(intake), bridges, bridges))
+
+    def _live(self, stores: Stores) -> Stores:
+        return LiveStores(stores, self.courtesy)
 
     async def start(self) -> None:
         """Start the admin interface, the workers and the enabled paths. Peers and cloud may be absent (ROUTER-189).
@@ -119,6 +136,7 @@ class Router:
             token = self.config.admin.token.read()
         except SecretMissingError as error:
             raise ConfigError(f"admin.token_file: {error}") from error
+        await self.prefetch.start()
         for name, path in self.paths.items():
             if self._is_enabled(name):
                 await path.start()
@@ -136,7 +154,8 @@ class Router:
 
     def _is_enabled(self, name: str) -> bool:
         enabled = {listener.name: listener.enabled for listener in self._listeners()}
-        return enabled.get(name, self.config.pacs_bridge.enabled)
+        enabled[PACS_BRIDGE] = self.config.pacs_bridge.enabled
+        return enabled.get(name, True)
 
     def _publish_ports(self) -> None:
         """Say where it listens: in the log and in `ports.json` of the data folder (ROUTER-002)."""
@@ -153,8 +172,10 @@ class Router:
     async def stop(self) -> None:
         """Stop the intake, finish what runs within the grace period, keep the rest queued (ROUTER-190)."""
         grace = self.config.timers.grace_seconds
-        listening = [path.stop(grace) for path in self.paths.values() if isinstance(path, ListeningPath)]
-        await asyncio.gather(*listening, *(group.stop(grace) for group in self.groups.values()))
+        listening = [path.stop(grace) for path in self.paths.values() if not isinstance(path, PacsPath)]
+        await asyncio.gather(
+            *listening, self.prefetch.stop(grace), *(group.stop(grace) for group in self.groups.values())
+        )
         await self.bridge.close(grace)
         if self._housekeeping is not None:
             self._housekeeping.cancel()
@@ -163,6 +184,7 @@ class Router:
         if self.admin is not None:
             await self.admin.stop()
         await self.http.close()
+        await self.prefetch.close()
         await self.queue.close()
 
     async def _expire(self) -> None:
@@ -170,6 +192,7 @@ class Router:
             await asyncio.sleep(_EXPIRE_SECONDS)
             try:
                 await self.queue.expire()
+                await self.prefetch.expire()
             except (OSError, sqlite3.Error):
                 log.exception("retention could not be applied")
 

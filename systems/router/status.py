@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from systems.router.cloud.tokens import ClientCredentials
 from systems.router.delivery.group import WorkerGroup
+from systems.router.prefetch.service import alarms as prefetch_alarms
 from systems.router.store.model import Counts, Snapshot
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 async def status(router: "Router") -> dict[str, Any]:
     """Paths, destinations, spool, alarms and warnings. All counters are of the same moment."""
     oldest = {name: await router.queue.oldest(name) for name in router.groups}
+    prefetch = await router.prefetch.status()
     snapshot = router.queue.snapshot()
     now = time.time()
     destinations = [
@@ -37,7 +39,8 @@ async def status(router: "Router") -> dict[str, Any]:
             "loaded": router.reloading.loaded_at,
             "needs_restart": list(router.reloading.needs_restart),
         },
-        "alarms": _alarms(router, snapshot, destinations),
+        "prefetch": prefetch,
+        "alarms": [*_alarms(router, snapshot, destinations), *prefetch_alarms(prefetch)],
         "warnings": _warnings(router),
     }
 

@@ -33,6 +33,21 @@ def _lines(snapshot: dict[str, Any], router: "Router") -> Iterator[str]:
     for row in snapshot["destinations"]:
         yield f'router_destination_up{{destination="{row["name"]}"}} {int(row["down_since"] is None)}'
     yield from _others(snapshot, router)
+    yield from _prefetch(snapshot["prefetch"])
+
+
+def _prefetch(found: dict[str, Any]) -> Iterator[str]:
+    if not found["configured"]:
+        return
+    yield "# TYPE router_prefetch_triggers gauge"
+    for state, count in found["triggers"].items():
+        yield f'router_prefetch_triggers{{state="{state}"}} {count}'
+    yield "# TYPE router_prefetch_messages_total counter"
+    for code, count in sorted(found["messages"].items()):
+        yield f'router_prefetch_messages_total{{code="{code}"}} {count}'
+    for what in ("merged", "instances"):
+        yield f"# TYPE router_prefetch_{what} gauge"
+        yield f"router_prefetch_{what} {found[what]}"
 
 
 def _others(snapshot: dict[str, Any], router: "Router") -> Iterator[str]:

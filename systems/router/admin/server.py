@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
+from systems.router.admin.prefetch import PrefetchRoutes
 from systems.router.admin.routes import Json, Route, Routes, problem
 from systems.router.errors import ResourceError
 
@@ -26,7 +27,7 @@ class AdminServer:
 
     def __init__(self, router: "Router", token: str) -> None:
         self._token = token
-        routes = Routes(router).table()
+        routes = [*Routes(router).table(), *PrefetchRoutes(router.prefetch).table()]
         description = openapi(routes, router.version)
 
         async def describe(_: Request) -> Response:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
@@ -45,14 +45,22 @@ def _never(_: str) -> bool:
     return False
 
 
+async def _forget(_: str, __: Sequence[str]) -> None:
+    return
+
+
 @dataclass(frozen=True, slots=True)
 class RetrieveSettings:
-    """Times are seconds; pending responses are sent every `interval` and after `report_every` sub-operations."""
+    """Times are seconds; pending responses are sent every `interval` and after `report_every` sub-operations.
+
+    `remember` is told the destination and the SOP Instance UIDs before anything is sent there (ROUTER-144).
+    """
 
     interval: float = 5.0
     report_every: int = 50
     time_limit: float = 3600.0
     lenient: Callable[[str], bool] = _never
+    remember: Callable[[str, Sequence[str]], Awaitable[None]] = _forget
     search: SearchLimits = field(default_factory=SearchLimits)
     transfer: TransferLimits = field(default_factory=TransferLimits)
 
@@ -85,7 +93,8 @@ class RetrieveBridge:
             return
         originator = (request.peer.calling_ae, request.message_id)
 
-        def sender(references: Sequence[InstanceReference]) -> Sender:
+        async def sender(references: Sequence[InstanceReference]) -> Sender:
+            await self._settings.remember(destination.ae_title, [one.sop_instance_uid for one in references])
             classes = dict.fromkeys(reference.sop_class_uid for reference in references)
             return MoveSender(self._pool, destination, classes, originator)
 
@@ -95,12 +104,16 @@ class RetrieveBridge:
 
     async def get(self, request: GetRequest) -> AsyncIterator[RetrieveResponse]:
         """Yield pending responses and one final response; objects go back on the same association (ROUTER-026)."""
-        async with _closing(self._retrieve(request, lambda _: GetSender(request))) as responses:
+
+        async def sender(_: Sequence[InstanceReference]) -> Sender:
+            return GetSender(request)
+
+        async with _closing(self._retrieve(request, sender)) as responses:
             async for response in responses:
                 yield response
 
     async def _retrieve(
-        self, request: QueryRequest, make_sender: Callable[[Sequence[InstanceReference]], Sender]
+        self, request: QueryRequest, make_sender: Callable[[Sequence[InstanceReference]], Awaitable[Sender]]
     ) -> AsyncIterator[RetrieveResponse]:
         deadline = asyncio.get_running_loop().time() + self._settings.time_limit
         listing = asyncio.ensure_future(self._listed(request))
@@ -116,7 +129,7 @@ class RetrieveBridge:
             yield RetrieveResponse(answer, SubOperations())
             return
         progress = Progress(answer)
-        sender = make_sender(answer)
+        sender = await make_sender(answer)
         transfer = Transfer(self._cloud, sender, progress, self._settings.transfer)
         work = asyncio.ensure_future(transfer.run(answer))
         try:

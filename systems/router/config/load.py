@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from systems.router.config import limits, model
+from systems.router.config.prefetch import prefetch
 from systems.router.config.reader import Section
 from systems.router.config.references import check_references
 from systems.router.config.timers import timer_warnings
@@ -62,6 +63,7 @@ def parse(values: dict[str, Any], folder: Path) -> model.Config:
         pacs_rest=limits.pacs_rest(top.section("pacs"), folder),
         migration=limits.migration(top.section("migration")),
         alarms=limits.alarms(top.section("alarms")),
+        prefetch=prefetch(top),
         worklist=limits.worklist(top.section("worklist")),
         commitment=limits.commitment(top.section("commitment")),
         completion=limits.completion(top.section("completion")),

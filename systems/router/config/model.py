@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from systems.router.config.prefetch import Prefetch
 from systems.router.errors import SecretMissingError
 
 CLOUD_BRIDGE = "cloud-bridge"
@@ -288,6 +289,7 @@ class Config:
     commitment: Commitment = Commitment()
     completion: Completion = Completion()
     warnings: tuple[str, ...] = field(default=())
+    prefetch: Prefetch | None = None
 
     def peer(self, ae_title: str) -> Peer | None:
         """The peer of that AE title, or None."""

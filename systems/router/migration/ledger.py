@@ -1,20 +1,16 @@
 """What migrations did, durable row by row: the manifest is written after the action, never before (CLAIM-MIGRATE-09)."""
 
-import asyncio
 import sqlite3
-import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 
-from systems.router.errors import ResourceError
 from systems.router.migration.model import PacsStudy, Selection
-
-T = TypeVar("T")
+from systems.router.side_database import SideDatabase
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS job(
@@ -36,37 +32,12 @@ class MigrationLedger:
     """A small database of its own, so that the command and the running router can both use it."""
 
     def __init__(self, data: Path) -> None:
-        try:
-            data.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(
-                data / "migrations.sqlite", isolation_level=None, check_same_thread=False, timeout=30
-            )
-            self._connection.row_factory = sqlite3.Row
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=FULL")
-            self._connection.executescript(_SCHEMA)
-        except (OSError, sqlite3.Error) as error:
-            raise ResourceError(f"migration ledger in {data} cannot be used: {error}") from error
-        self._lock = threading.Lock()
+        self._database = SideDatabase(data / "migrations.sqlite", _SCHEMA, "migration ledger")
+        self._do, self._run, self._rows = self._database.do, self._database.run, self._database.rows
 
     def close(self) -> None:
         """Close the database."""
-        self._connection.close()
-
-    async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        def locked() -> T:
-            with self._lock:
-                return work(self._connection)
-
-        return await asyncio.to_thread(locked)
-
-    async def _run(self, sql: str, values: Sequence[Any] = ()) -> None:
-        await self._do(lambda connection: connection.execute(sql, values))
-
-    async def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        return await self._do(
-            lambda connection: [dict(row) for row in connection.execute(sql, values).fetchall()]
-        )
+        self._database.close()
 
     async def new_job(self, selection: Selection) -> str:
         """Record a job and return its id."""

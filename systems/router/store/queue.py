@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from systems.router.config.model import SpoolLimits
 from systems.router.errors import ResourceError
 from systems.router.objects import Received
@@ -139,11 +141,16 @@ class SqliteQueue:
 
         await self._writer.do(count)
 
-    async def note(self, event: str, **facts: Any) -> None:
-        """Put an event that is no delivery, such as an operator's action, into the audit trail."""
+    async def note(self, event: str, *, counted: str = "", **facts: Any) -> None:
+        """Put an event that is no delivery, such as an operator's action, into the audit trail.
+
+        `counted` is the path at which it counts as received.
+        """
 
         def write(tx: Transaction) -> None:
             tx.audit.add(event, tx.now, **facts)
+            if counted:
+                tx.counters.add("received", counted)
 
         await self._writer.do(write)
 
@@ -184,6 +191,19 @@ class SqliteQueue:
         """See `model.Queue`."""
         where = "destination = ? AND state IN (0, 1)"
         return await self._writer.do(partial(tasks.rows, where=where, values=(destination,), limit=limit))
+
+    async def open_instances(self, destinations: Sequence[str]) -> frozenset[str]:
+        """SOP Instance UIDs that are still to be delivered to some of `destinations`."""
+
+        def look(tx: Transaction) -> frozenset[str]:
+            rows = tx.connection.execute(
+                "SELECT sop_instance_uid FROM task JOIN object ON object.id = object_id "
+                "WHERE state IN (0, 1) AND destination IN (SELECT value FROM json_each(?))",
+                (orjson.dumps(list(destinations)).decode(),),
+            )
+            return frozenset(str(row[0]) for row in rows)
+
+        return await self._writer.do(look)
 
     async def instance(self, sop_instance_uid: str) -> list[dict[str, Any]]:
         """See `model.Queue`."""

@@ -1,0 +1,71 @@
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from fixtures.waiting import eventually
+from tests.router.conftest import (
+    REPOSITORY,
+    MakeRouter,
+    RouterProcess,
+    cloud,
+    make_router,
+    orthanc,
+    pacs,
+)
+from tests.router.orthanc import AUTH, Orthanc
+
+__all__ = ["cloud", "make_router", "orthanc", "pacs"]
+MakePrefetcher = Callable[..., RouterProcess]
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[str]:
+    """The reference DICOM service as the cloud."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "systems.dicom_service.cli", "serve", "--no-auth", "--port", str(port)]
+    process = subprocess.Popen(
+        [*command, "--data", str(tmp_path / "cloud")],
+        cwd=REPOSITORY,
+        stderr=subprocess.DEVNULL,
+        env=os.environ,
+    )
+    url = f"http://127.0.0.1:{port}"
+    eventually(
+        lambda: requests.get(f"{url}/health/check", timeout=5).ok,
+        within=20,
+        because="the DICOM service to start",
+    )
+    yield url
+    process.terminate()
+    process.wait(20)
+
+
+@pytest.fixture
+def make_prefetcher(make_router: MakeRouter, service: str, orthanc: Orthanc) -> MakePrefetcher:
+    """A router between the reference service and an Orthanc, with a table [prefetch]."""
+
+    def make(prefetch: str = "", *, hl7: str = "", priors: str = "", **extra: str | None) -> RouterProcess:
+        tables: dict[str, str | None] = {
+            "cloud_credential": None,
+            "prefetch": prefetch,
+            "prefetch_hl7": f'host = "127.0.0.1"\nport = 0\n{hl7}',
+            "prefetch_priors": priors,
+            **extra,
+        }
+        places = {"cloud_url": service, "pacs_port": orthanc.port}
+        places.update({key: tables.pop(key) for key in ("cloud_url", "pacs_port") if key in tables})
+        router = make_router(**places, **tables)
+        # The archive answers queries of systems it knows only, as the demo's does.
+        known: Any = {"AET": "QIETOAZURE", "Host": "127.0.0.1", "Port": router.bridge}
+        requests.put(f"{orthanc.url}/modalities/cloud", json=known, auth=AUTH, timeout=10).raise_for_status()
+        return router
+
+    return make
