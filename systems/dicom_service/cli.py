@@ -15,6 +15,9 @@ from systems.shared import logs
 from systems.shared.serving import BAD_USAGE, StartError, Tls, bind, serve
 
 PROGRAM = "dicom-service"
+DEFAULT_PORT = 8080
+IN_MEMORY = ":memory:"
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _log = logging.getLogger(__name__)
 
 
@@ -25,13 +28,22 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog=PROGRAM, description="A DICOM service for tests and demos, with Microsoft's DICOMweb contract."
+        prog=PROGRAM,
+        description="A DICOM service for tests and demos, with Microsoft's DICOMweb contract.",
+        epilog=f"Try it: `{PROGRAM} serve` serves this computer alone, without tokens, until it ends.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("serve", help="serve until SIGTERM or SIGINT")
     run.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    run.add_argument("--port", type=_port, required=True, help="port to listen on")
-    run.add_argument("--data", required=True, metavar="DIR|:memory:", help="data folder, made when missing")
+    run.add_argument(
+        "--port", type=_port, default=DEFAULT_PORT, help="port to listen on, 0: any (default: %(default)s)"
+    )
+    run.add_argument(
+        "--data",
+        default=IN_MEMORY,
+        metavar="DIR|:memory:",
+        help="data folder, made when missing; :memory: keeps nothing (default: %(default)s)",
+    )
     run.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate chain, PEM; needs --tls-key")
     run.add_argument("--tls-key", type=Path, metavar="FILE", help="private key, PEM; needs --tls-cert")
     run.add_argument(
@@ -47,7 +59,9 @@ def _parser() -> argparse.ArgumentParser:
         help=f"accepted audience, repeatable (default: {HOSTED_AUDIENCE})",
     )
     run.add_argument(
-        "--no-auth", action="store_true", help="serve everybody: for a laptop, never for patient data"
+        "--no-auth",
+        action="store_true",
+        help="serve everybody: for a laptop, never for patient data; needs not be said of :memory: on a loopback address",
     )
     run.add_argument("--no-roles", action="store_true", help="let every valid token do everything")
     run.add_argument(
@@ -161,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
-    if options.authority is None and not options.no_auth:
+    if options.authority is None and not options.no_auth and not _is_private(options):
         raise StartError(
             "--authority is missing: name the OpenID Connect authority, or serve everybody with --no-auth",
             BAD_USAGE,
@@ -181,6 +195,27 @@ def _check(options: argparse.Namespace) -> None:
         file: Path | None = getattr(options, name)
         if file is not None and not file.is_file():
             raise StartError(f"--{name.replace('_', '-')} {file} is not a file", BAD_USAGE)
+
+
+def _is_private(options: argparse.Namespace) -> bool:
+    """Return whether a service keeps nothing and only this computer reaches it: then it may do without tokens unasked."""
+    return options.data == IN_MEMORY and options.host in _LOOPBACK
+
+
+def _announce(options: argparse.Namespace, host: str, port: int) -> None:
+    scheme = "https" if options.tls_cert else "http"
+    shown = f"[{host}]" if ":" in host else host
+    tokens = "tokens are checked" if options.authority else "without authentication"
+    kept = "what is stored goes when it ends" if options.data == IN_MEMORY else "what is stored stays"
+    _log.info(
+        "serving %s://%s:%d/v2, %s, %s",
+        scheme,
+        shown,
+        port,
+        tokens,
+        kept,
+        extra={"host": host, "port": port, "workers": options.workers},
+    )
 
 
 def _admin_key(options: argparse.Namespace) -> str | None:
@@ -223,7 +258,7 @@ def _serve(options: argparse.Namespace) -> None:
         gc.collect()
         gc.freeze()
         host, port = listener.getsockname()[:2]
-        _log.info("serving", extra={"host": host, "port": port, "workers": options.workers})
+        _announce(options, host, port)
         serve(application, listener, tls=tls, workers=options.workers)
     finally:
         listener.close()

@@ -1,6 +1,7 @@
 """Versions, errors and limits, start-up, ends, and what survives a crash."""
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -119,11 +120,11 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (["serve", "--port", "1", "--data", ":memory:"], "--authority"),
+        (["serve", "--data", "folder"], "--authority"),
+        (["serve", "--host", "192.0.2.1"], "--authority"),
         (["serve", "--port", "x", "--data", ":memory:", "--no-auth"], "--port"),
         (["serve", "--port", "1", "--data", ":memory:", "--authority", "http://x/t"], "https://"),
         (["serve", "--port", "1", "--data", ":memory:", "--no-auth", "--tls-cert", "/nowhere"], "--tls-key"),
-        (["serve", "--port", "1", "--no-auth"], "--data"),
         ([], "command"),
     ],
 )
@@ -138,6 +139,35 @@ def test_help_is_for_strangers() -> None:
     ended = _run("serve", "--help")
     assert ended.returncode == 0
     assert "--no-auth" in ended.stdout
+
+
+@pytest.mark.parametrize("port", [[], ["--port", "0"]])
+def test_serve_alone_says_where_it_is_and_what_it_is(port: list[str]) -> None:
+    """Without options: this computer only, nothing kept, no tokens; said in one line. Its port may be taken here."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "systems.dicom_service.cli", "serve", *port],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert process.stderr is not None
+    lines = iter(process.stderr.readline, "")
+    line = next((line for line in lines if "serving" in line or "taken" in line), "")
+    if "taken" in line and not port:
+        assert process.wait(timeout=20) == 3
+        assert "--port" in line
+        return
+    said = json.loads(line)
+    assert said["message"].startswith(f"serving http://127.0.0.1:{said['port']}/v2, without authentication")
+    assert port or said["port"] == 8080
+    service = Service(process, said["port"], Path())  # type: ignore[arg-type]
+    eventually(lambda: service.get("/health/check").status == 200, within=20, because="it should answer")
+    made = dataset()
+    assert service.store(part10(made)).status == 200
+    assert service.get(path_of(made), ORIGINAL).body == part10(made)
+    process.send_signal(signal.SIGTERM)
+    process.stderr.read()
+    assert process.wait(timeout=20) == 0
 
 
 def test_taken_port_and_folder_end_with_3(starter: Starter, tmp_path: Path) -> None:

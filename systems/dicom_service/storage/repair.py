@@ -82,7 +82,7 @@ def _size(path: Path) -> int:
 
 def _report(repaired: Repaired) -> None:
     _log.info(
-        "the store was checked: bytes and files without index entry were removed, missing ones were not touched",
+        "the store was checked",
         extra={
             "bytes": repaired.orphan_bytes,
             "files": repaired.orphan_files,
