@@ -6,11 +6,15 @@ containers share the host's network and write to a folder of the run.
 
 import os
 import shutil
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
+import docker
 from docker.errors import NotFound
 from docker.models.containers import Container
 
@@ -104,6 +108,16 @@ class Hosting:
         os.sync()
 
 
+def _image(client: docker.DockerClient, name: str) -> str:
+    """An image that is there already, else built: only its programs are measured, not this checkout's."""
+    present = [tag for one in client.images.list(f"imaging-conformance/{name}") for tag in one.tags]
+    return present[0] if present else images.ensure_images(client)[name]
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
 def _started_pid(run: Run, name: str) -> int:
     """The pid that the run recorded when the process began."""
     record = read_record(run.run_dir)
@@ -118,10 +132,14 @@ def hosting(folder: Path) -> Iterator[Hosting]:
     """Systems in a folder of their own, whose name is the run's; all gone afterwards."""
     folder = folder.resolve()
     with ExitStack() as stack:
+        if threading.current_thread() is threading.main_thread():
+            # Ended from outside, a run still takes its systems down.
+            before = signal.signal(signal.SIGTERM, _interrupt)
+            stack.callback(signal.signal, signal.SIGTERM, before)
         sweeper.sweep(folder.parent, containers=engine.answers())
         run = Run(folder, runner="benchmark", keep=False)
         stack.callback(run.close)
-        ports = stack.enter_context(reserved_ports(8))
+        ports = stack.enter_context(reserved_ports(16))
         made = Hosting(run, iter(ports))
         stack.callback(made.close)
         yield made
@@ -144,7 +162,7 @@ class _ContainerHost:
         for name, content in spec.files.items():
             (config / name).write_bytes(content)
         client = engine.connect()
-        tag = images.ensure_images(client)[spec.image]
+        tag = _image(client, spec.image)
         self._containers[spec.role] = client.containers.run(
             tag,
             list(spec.command),
