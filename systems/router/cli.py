@@ -19,13 +19,13 @@ from systems.router.errors import ConfigError, ResourceError
 from systems.router.loop import RouterLoop
 from systems.router.migration.model import Selection
 from systems.router.migrations import Migrations
-from systems.router.runtime import Router, make_tokens
+from systems.router.runtime import Router, distribution_version, make_tokens
 
 log = logging.getLogger("systems.router")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command and exit: 0 done, 1 a migration failed, 2 wrong usage or configuration, 3 no port or folder."""
+    """Run the command and exit: 0 done, 1 a migration failed or a reconciliation found differences, 2 wrong usage or configuration, 3 no port or folder."""
     options = _parser().parse_args(arguments)
     try:
         config = load(options.config)
@@ -61,7 +61,23 @@ def _parser() -> argparse.ArgumentParser:
         "--delete", action="store_true", help="delete from the PACS what is proven in the cloud"
     )
     migrate.add_argument("--dry-run", action="store_true", help="only list what would be migrated")
+    _add_reconcile(commands)
     return parser
+
+
+def _add_reconcile(commands: Any) -> None:
+    text = "compare what was delivered with what PACS and cloud hold; changes nothing without --repair"
+    command = _command(commands, "reconcile", text, _reconcile)
+    command.add_argument(
+        "--since", metavar="TIME", help="received from then on, such as 2026-01-31T08:00 (UTC)"
+    )
+    command.add_argument("--until", metavar="TIME", help="received before")
+    command.add_argument("--study", action="append", metavar="UID", help="only this study; may be repeated")
+    command.add_argument("--deep", action="store_true", help="read every copy back and compare its content")
+    command.add_argument("--repair", action="store_true", help="put what is missing back into its queue")
+    command.add_argument("--resume", metavar="ID", default="", help="go on with one that ended incomplete")
+    command.add_argument("--signed-off-by", metavar="NAME", default="", help="who answers for the report")
+    command.add_argument("--json", action="store_true", help="print the report as JSON, not as text")
 
 
 def _command(commands: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
@@ -116,6 +132,29 @@ async def _reload_on(hung_up: asyncio.Event, router: Router) -> None:
         await hung_up.wait()
         hung_up.clear()
         await router.reloading.on_signal()
+
+
+def _reconcile(config: Config, options: argparse.Namespace) -> int:
+    # Only this command needs them, and every start would pay for them.
+    from systems.router.reconcile.command import reconcile  # noqa: PLC0415
+    from systems.router.reconcile.model import Request  # noqa: PLC0415
+
+    body = {
+        "studies": options.study or [],
+        "deep": options.deep,
+        "repair": options.repair,
+        "signed_off_by": options.signed_off_by,
+    }
+    body |= {key: value for key in ("since", "until") if (value := getattr(options, key)) is not None}
+
+    async def work() -> int:
+        request = Request.from_json(body)
+        found = await reconcile(config, request, options.resume, make_tokens, distribution_version())
+        text = found.pop("text")
+        print(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode() if options.json else text)
+        return 0 if found["agrees"] else 1
+
+    return _run(work())
 
 
 def _migrate(config: Config, options: argparse.Namespace) -> int:

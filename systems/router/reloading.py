@@ -102,7 +102,13 @@ class Reloading:
             logging.getLogger().setLevel(config.log_level.upper())
         router.queue.reconfigure(config.spool)
         router.uploader.reconfigure(config.cloud)
-        parts: list[_Part] = [router.bridge, router.bridges, router.migrations, *router.intakes]
+        parts: list[_Part] = [
+            router.bridge,
+            router.bridges,
+            router.migrations,
+            router.reconciliations,
+            *router.intakes,
+        ]
         for part in parts:
             part.reconfigure(config)
         self._apply_to_groups(config)

@@ -32,6 +32,7 @@ from systems.router.migrations import Migrations
 from systems.router.paths import ListeningPath, PacsPath, Path
 from systems.router.prefetch.courtesy import Courtesy, LiveStores
 from systems.router.prefetch.service import PrefetchService
+from systems.router.reconcile.service import Reconciliations
 from systems.router.reloading import Reloading
 from systems.router.store.queue import SqliteQueue
 
@@ -90,6 +91,7 @@ class Router:
             self.paths[self.prefetch.path.name] = self.prefetch.path
         self.modes = {CLOUD_BRIDGE: config.cloud_bridge.mode, MODALITY_INTAKE: "queued"}
         self.migrations = Migrations(config, self.uploader)
+        self.reconciliations = Reconciliations(config, self.queue, self.http, self.version)
         self.admin: AdminServer | None = None
         self._housekeeping: asyncio.Task[None] | None = None
 
@@ -149,6 +151,7 @@ class Router:
         self.admin = admin_server.AdminServer(self, token)
         self.admin.start()
         await self.migrations.resume()
+        await self.reconciliations.resume()
         self._housekeeping = asyncio.create_task(self._expire())
         await asyncio.to_thread(self._publish_ports)
 
@@ -180,6 +183,7 @@ class Router:
         if self._housekeeping is not None:
             self._housekeeping.cancel()
         await self.migrations.close()
+        await self.reconciliations.close()
         await self.bridges.close()
         if self.admin is not None:
             await self.admin.stop()

@@ -1,5 +1,7 @@
 """The routes of the admin interface; their names are part of the project's contract."""
 
+import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,8 +14,9 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from systems.router import connection_tests
 from systems.router.admin.metrics import render
 from systems.router.config import export
-from systems.router.errors import ConfigError, ResourceError
+from systems.router.errors import ConfigError, DamagedError, ResourceError
 from systems.router.migration.model import Selection
+from systems.router.reconcile.model import Request as Reconciliation
 from systems.router.status import status
 from systems.router.store.audit import read_since
 
@@ -71,6 +74,9 @@ class Routes:
             Route(
                 "GET", "/dead-letters", "Objects that could not be delivered, with reasons", self.dead_letters
             ),
+            Route(
+                "GET", "/dead-letters/{id}/object", "The object of a dead letter, as received", self.export
+            ),
             Route("POST", "/dead-letters/{id}/retry", "Put a dead letter back into its queue", self.retry),
             Route("GET", "/instances/{sop_instance_uid}", "What became of an instance", self.instance),
             Route(
@@ -86,6 +92,22 @@ class Routes:
             Route("GET", "/audit", "Audit lines after `since`, hash-chained", self.audit),
             Route("POST", "/migrations", "Start a migration", self.start_migration),
             Route("GET", "/migrations/{id}", "State and manifest of a migration", self.migration),
+            Route(
+                "POST",
+                "/reconciliations",
+                "Compare the ledger with PACS and cloud",
+                self.start_reconciliation,
+            ),
+            Route("GET", "/reconciliations/{id}", "The report, or how far it is", self.reconciliation),
+            Route(
+                "POST",
+                "/reconciliations/{id}/resume",
+                "Ask again what was not compared",
+                self.resume_reconciliation,
+            ),
+            Route(
+                "GET", "/reconciliations/{id}/findings", "Findings after `since`, JSON lines", self.findings
+            ),
             Route("GET", "/metrics", "Prometheus metrics", self.metrics),
         ]
 
@@ -206,6 +228,54 @@ class Routes:
         number = request.path_params["id"]
         found = await self._router.migration(number)
         return problem(404, f"there is no migration {number}") if found is None else Json(found)
+
+    async def start_reconciliation(self, request: Request) -> Response:
+        """Start a job (ROUTER-197)."""
+        try:
+            wanted = Reconciliation.from_json(orjson.loads(await request.body() or b"{}"))
+        except orjson.JSONDecodeError:
+            return problem(400, "the body is not JSON")
+        except ConfigError as error:
+            return problem(400, str(error))
+        return Json({"id": await self._router.reconciliations.start(wanted)}, status_code=202)
+
+    async def resume_reconciliation(self, request: Request) -> Response:
+        """Go on with a job."""
+        try:
+            await self._router.reconciliations.go_on(request.path_params["id"])
+        except ConfigError as error:
+            return problem(404, str(error))
+        return Json({"id": request.path_params["id"]}, status_code=202)
+
+    async def reconciliation(self, request: Request) -> Response:
+        """The report."""
+        number = request.path_params["id"]
+        found = await self._router.reconciliations.report(number)
+        return problem(404, f"there is no reconciliation {number}") if found is None else Json(found)
+
+    async def findings(self, request: Request) -> Response:
+        """JSON lines, streamed; `number` of the last one is the next `since`."""
+        since = request.query_params.get("since", "0")
+        if not since.isdigit():
+            return problem(400, f"since is {since!r}; give the number of the last finding you have")
+        rows = self._router.reconciliations.finding_lines(request.path_params["id"], int(since))
+        return StreamingResponse(rows, media_type="application/x-ndjson")
+
+    async def export(self, request: Request) -> Response:
+        """The Part 10 file of a dead letter (ROUTER-109), also where its digest does not hold any more."""
+        number = request.path_params["id"]
+        found = await self._router.queue.dead_letter(int(number)) if number.isdigit() else None
+        if found is None:
+            return problem(404, f"there is no dead letter {number} with an object; see GET /dead-letters")
+        location, uid = found
+        chunks = self._router.queue.spool.chunks(location, uid)
+        try:
+            first = await asyncio.to_thread(next, chunks)
+        except DamagedError as error:
+            return problem(410, str(error))
+        headers = {"Content-Disposition": f'attachment; filename="{uid}.dcm"'}
+        rest = iterate_in_threadpool(itertools.chain([first], chunks))
+        return StreamingResponse(rest, media_type="application/dicom", headers=headers)
 
     async def metrics(self, _: Request) -> Response:
         """Prometheus text."""

@@ -106,6 +106,12 @@ class OrthancRest:
         found = await self._json("GET", f"/instances/{instance_id}")
         return str(found["MainDicomTags"].get("SOPInstanceUID", "")) if found else ""
 
+    async def instance_id(self, sop_instance_uid: str) -> str:
+        """The PACS's id of an instance; empty where it holds none of that UID."""
+        query = {"Level": "Instance", "Query": {"SOPInstanceUID": sop_instance_uid}, "Limit": 1}
+        found = await self._json("POST", "/tools/find", query)
+        return str(found[0]) if found else ""
+
     async def checksum(self, instance_id: str) -> str:
         """The PACS's own checksum of a file: it changes when the instance is overwritten. Empty when it is gone."""
         path = f"/instances/{instance_id}/attachments/dicom/md5"

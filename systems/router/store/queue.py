@@ -4,10 +4,10 @@ import asyncio
 import fcntl
 import logging
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -17,11 +17,13 @@ from systems.router.objects import Received
 from systems.router.store import arrivals, tasks
 from systems.router.store.audit import Audit
 from systems.router.store.counters import Counters
-from systems.router.store.model import Accepted, Settlement, Snapshot, Task
+from systems.router.store.model import Accepted, Location, Settlement, Snapshot, Task
 from systems.router.store.schema import open_index
 from systems.router.store.spool import Spool
 from systems.router.store.transaction import Transaction
 from systems.router.store.writer import Writer
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -154,6 +156,15 @@ class SqliteQueue:
 
         await self._writer.do(write)
 
+    async def perform(self, operation: Callable[[Transaction], T]) -> T:
+        """Run an operation of another part in the next group commit; durable when this returns.
+
+        Raises:
+            sqlite3.Error, OSError: nothing of the operation remains.
+
+        """
+        return await self._writer.do(operation)
+
     async def retry(self, task_id: int) -> bool:
         """See `model.Queue`."""
         return await self._writer.do(partial(tasks.retry, task_id=task_id))
@@ -187,6 +198,10 @@ class SqliteQueue:
         """See `model.Queue`."""
         return await self._writer.do(partial(tasks.rows, where="state = 2", values=(), limit=limit))
 
+    async def dead_letter(self, task_id: int) -> tuple[Location, str] | None:
+        """Where the object of a dead letter lies, and its SOP Instance UID."""
+        return await self._writer.do(partial(tasks.dead_letter, task_id=task_id))
+
     async def waiting(self, destination: str, limit: int) -> list[dict[str, Any]]:
         """See `model.Queue`."""
         where = "destination = ? AND state IN (0, 1)"
@@ -212,6 +227,21 @@ class SqliteQueue:
     def snapshot(self) -> Snapshot:
         """See `model.Queue`."""
         return self._counters.snapshot(self.spool.bytes_used)
+
+
+def is_locked(data: Path) -> bool:
+    """Whether a router uses the folder now."""
+    try:
+        handle = os.open(data / "lock", os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
 
 
 def lock_folder(data: Path) -> int:

@@ -53,6 +53,10 @@ def open_index(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA wal_autocheckpoint=4000")
         if version == 0:
             connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")
+        # An index changes nothing for an older router, so it is no version of its own.
+        connection.execute(
+            "CREATE INDEX IF NOT EXISTS object_study ON object(study_instance_uid, received_at)"
+        )
     except sqlite3.Error as error:
         raise ResourceError(
             f"index {path} cannot be opened: {error}; check the folder and its rights"

@@ -189,6 +189,16 @@ def retry(tx: Transaction, task_id: int) -> bool:
     return True
 
 
+def dead_letter(tx: Transaction, task_id: int) -> tuple[Location, str] | None:
+    """Where the object of a dead letter lies, and its SOP Instance UID (ROUTER-109)."""
+    row = tx.connection.execute(
+        "SELECT pack, pack_offset, length, sop_instance_uid FROM task JOIN object ON object.id = object_id "
+        "WHERE task.id = ? AND state = 2 AND pack IS NOT NULL",
+        (task_id,),
+    ).fetchone()
+    return None if row is None else (Location(*row[:3]), row[3])
+
+
 def expire(tx: Transaction, keep_delivered: float, keep_digest: float) -> None:
     """Remove delivered copies and, much later, their digest records; never one with an open task (ROUTER-103)."""
     for object_id, pack in tx.connection.execute(
