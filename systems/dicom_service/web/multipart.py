@@ -145,13 +145,13 @@ async def receive_parts(request: Request, content_type: ContentType, receiver: R
     Raises `UnsupportedMediaType` for a part of another type (STOW-018, STOW-020), `BadRequest` for a body that breaks
     outside a part (STOW-027). A part that the end of the body cuts is dropped (STOW-028).
     """
-    reader = _PartReader(content_type, receiver)
+    reader = PartReader(content_type, receiver)
     async for piece in body_pieces(request):
         reader.feed(piece)
     reader.end()
 
 
-class _PartReader:
+class PartReader:
     """A push parser: preamble, then headers and content of each part, then an epilogue nobody reads."""
 
     def __init__(self, content_type: ContentType, receiver: Receiver) -> None:
