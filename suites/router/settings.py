@@ -91,7 +91,13 @@ STRICT = Variant(
 [[rules]]
 name = "ct to both"
 destinations = ["ORTHANC", "cloud"]
+called_ae_titles = ["QIEROUTER"]
 modalities = ["CT"]
+
+[[rules]]
+name = "the bridge leads to the cloud"
+destinations = ["cloud"]
+called_ae_titles = ["QIETOAZURE"]
 
 [[rules]]
 name = "ultrasound stays"
