@@ -8,6 +8,8 @@ from fixtures.clients import link
 from fixtures.clients.link import Rule
 from fixtures.world import World, rules
 
+_LARGEST_PAGE = 200
+
 
 @dataclass(frozen=True)
 class QueryOutage:
@@ -15,6 +17,12 @@ class QueryOutage:
 
     name: str
     enter: Callable[[World], AbstractContextManager[object]]
+    pages: int = 1
+    """How many pages of the cloud an answer must have for the outage to show."""
+
+    def beyond_a_page(self, few: int) -> int:
+        """How many matches there have to be: more than fit on the largest page, or just a few."""
+        return few if self.pages == 1 else _LARGEST_PAGE + few
 
     def applied(self, world: World) -> AbstractContextManager[object]:
         """The outage as a context; it heals on leaving."""
@@ -50,5 +58,5 @@ QUERY_OUTAGES = (
         "hang after headers",
         _rule(rules.reads("hang", link.hang_after_headers(), "/(studies|instances|series)")),
     ),
-    QueryOutage("cut after the first page", _rule(_AFTER_FIRST_PAGE)),
+    QueryOutage("cut after the first page", _rule(_AFTER_FIRST_PAGE), pages=2),
 )

@@ -85,6 +85,7 @@ def test_odd_data_sets_are_copied_unchanged(world: World, data: st.DataObject) -
 
 @requirement("CLAIM-DUAL-04")
 @needs("control")
+@pytest.mark.lasting(10)
 def test_direct_path_works_with_the_router_dead_or_busy(world: World) -> None:
     """Preload, search and view at the PACS work the same with the router dead and with the router busy.
 
@@ -101,6 +102,7 @@ def test_direct_path_works_with_the_router_dead_or_busy(world: World) -> None:
 
 @requirement("CLAIM-DUAL-04")
 @needs("control")
+@pytest.mark.lasting(12)
 def test_direct_path_is_as_fast_with_the_router_as_without(world: World) -> None:
     """Store, search and read at the PACS take about as long with the router as without it (ratio rule, limit 1.5).
 
@@ -112,6 +114,7 @@ def test_direct_path_is_as_fast_with_the_router_as_without(world: World) -> None
 
 @requirement("CLAIM-DUAL-06")
 @needs("http-interposer")
+@pytest.mark.lasting(20)
 def test_slow_cloud_does_not_hold_up_the_pacs(world: World) -> None:
     """With 10 s of delay at the cloud the PACS is complete while the cloud still has a backlog; both end complete.
 
@@ -134,6 +137,7 @@ def test_slow_cloud_does_not_hold_up_the_pacs(world: World) -> None:
 
 @requirement("CLAIM-DUAL-06")
 @needs("link")
+@pytest.mark.lasting(20)
 def test_slow_pacs_does_not_hold_up_the_cloud(world: World) -> None:
     """With 2 s per object at the PACS the cloud is complete while the PACS still has a backlog; both end complete.
 
@@ -152,6 +156,7 @@ def test_slow_pacs_does_not_hold_up_the_cloud(world: World) -> None:
 
 @requirement("CLAIM-DUAL-06")
 @needs("http-interposer")
+@pytest.mark.lasting(12)
 def test_refused_objects_do_not_block_those_behind_them(world: World) -> None:
     """One object in ten answered 503 for a while and one refused for good: all others arrive, then all but the one.
 
@@ -178,6 +183,7 @@ def test_refused_objects_do_not_block_those_behind_them(world: World) -> None:
 @requirement("CLAIM-DUAL-07")
 @needs("control", "link")
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda m: m.name)
+@pytest.mark.lasting(15)
 def test_killed_router_loses_nothing_it_acknowledged(world: World, moment: Moment) -> None:
     """SIGKILL at a moment seen from outside, restart, settle: what was acknowledged is in both places, once.
 

@@ -49,6 +49,7 @@ def test_pacs_is_fully_usable_without_internet(world: World, kind: str) -> None:
 
 @requirement("CLAIM-OFFLINE-01")
 @needs("link")
+@pytest.mark.lasting(10)
 def test_pacs_is_as_fast_without_internet(world: World) -> None:
     """Store, search and read at the PACS take as long offline as online (ratio rule, limit 1.5).
 
@@ -60,6 +61,7 @@ def test_pacs_is_as_fast_without_internet(world: World) -> None:
 
 @requirement("CLAIM-OFFLINE-02")
 @needs("link")
+@pytest.mark.lasting(8)
 def test_new_studies_reach_the_pacs_through_the_router(world: World) -> None:
     """In the outage the modality sends 20 studies to QIEROUTER, the PACS gets each, the cloud queue holds them all.
 
@@ -80,6 +82,7 @@ def test_new_studies_reach_the_pacs_through_the_router(world: World) -> None:
 
 @requirement("CLAIM-OFFLINE-02")
 @needs("link")
+@pytest.mark.lasting(15)
 def test_intake_is_as_fast_without_internet(world: World) -> None:
     """Sending through the router until the PACS has it takes offline at most twice the online time (ratio rule).
 
@@ -92,15 +95,16 @@ def test_intake_is_as_fast_without_internet(world: World) -> None:
 @requirement("CLAIM-OFFLINE-03")
 @needs("link", "http-interposer")
 @pytest.mark.parametrize("outage", QUERY_OUTAGES, ids=lambda o: o.name)
+@pytest.mark.lasting(7)
 def test_cloud_query_and_retrieve_fail_openly_and_soon(world: World, outage: QueryOutage) -> None:
     """C-FIND and C-MOVE get one failure status before the PACS's own timer; the PACS shows an error and a failed job.
 
     CLAIM-OFFLINE-03.
     """
-    study = world.series(instances=201, matrix=16)
+    study = world.series(instances=outage.beyond_a_page(3), matrix=16)
     world.store_in_cloud([study])
     keys = {"StudyInstanceUID": study.study_instance_uid}
-    level = "IMAGE" if outage.name == "cut after the first page" else "STUDY"
+    level = "IMAGE" if outage.pages > 1 else "STUDY"
     prepared = world.prepare_pacs_retrieve(study)
     with outage.applied(world), ThreadPoolExecutor() as together:
         asked = [
@@ -144,6 +148,7 @@ def test_stopped_bridge_refuses_queries(world: World) -> None:
 
 @requirement("CLAIM-OFFLINE-04")
 @needs("link")
+@pytest.mark.lasting(20)
 def test_backlog_of_an_outage_is_delivered_once_and_in_order(world: World) -> None:
     """Fifty studies taken in an outage reach the cloud without operator action, once each, in arrival order.
 
@@ -192,6 +197,7 @@ def test_cut_in_the_middle_is_made_good(world: World, within_upload: int) -> Non
 
 @requirement("CLAIM-OFFLINE-04")
 @needs("link")
+@pytest.mark.lasting(60)
 def test_flapping_link_ends_in_equality(world: World) -> None:
     """With the link going up and down every 3 s for a minute while studies come in, both sides end equal.
 

@@ -66,6 +66,7 @@ def test_prior_is_retrieved_into_the_pacs(world: World) -> None:
 
 
 @requirement("CLAIM-PRIORS-06")
+@pytest.mark.lasting(10)
 def test_study_lists_are_complete_beyond_the_page_size(world: World) -> None:
     """With 99 to 1000 studies of one patient C-FIND returns each exactly once.
 
@@ -88,6 +89,7 @@ def test_study_lists_are_complete_beyond_the_page_size(world: World) -> None:
 
 @requirement("CLAIM-PRIORS-06")
 @pytest.mark.parametrize("count", [201, 1001])
+@pytest.mark.lasting(10)
 def test_retrieval_is_complete_beyond_the_page_size(world: World, count: int) -> None:
     """A study of 201 and of 1001 instances is found and moved instance by instance, each once.
 
@@ -136,12 +138,13 @@ def test_nothing_found_is_a_success_without_matches(world: World) -> None:
 @requirement("CLAIM-PRIORS-11")
 @needs("link", "http-interposer")
 @pytest.mark.parametrize("outage", QUERY_OUTAGES, ids=lambda o: o.name)
+@pytest.mark.lasting(6)
 def test_query_that_cannot_be_executed_fails(world: World, outage: QueryOutage) -> None:
     """In each kind of outage a query for a present patient ends in a failure status, never in an empty success.
 
     CLAIM-PRIORS-11.
     """
-    patient, studies = world.many_studies(210)
+    patient, studies = world.many_studies(outage.beyond_a_page(10))
     world.store_in_cloud(studies)
     keys = {"PatientID": patient, "StudyInstanceUID": ""}
     assert world.workstation.find(world.bridge, "STUDY", keys).status == 0x0000

@@ -31,6 +31,7 @@ def test_cloud_serves_every_study_with_the_pacs_down(world: World) -> None:
 
 @requirement("CLAIM-RECOVERY-02")
 @needs("control", "wipe")
+@pytest.mark.lasting(8)
 def test_cloud_copy_is_complete_after_the_loss_of_everything_on_prem(own_world: World) -> None:
     """PACS and router destroyed with their disks: a fresh client finds in the cloud all that was delivered, unchanged.
 
@@ -56,6 +57,7 @@ def test_cloud_copy_is_complete_after_the_loss_of_everything_on_prem(own_world: 
 
 @requirement("CLAIM-RECOVERY-06")
 @needs("control", "wipe")
+@pytest.mark.lasting(12)
 def test_new_pacs_is_filled_from_the_cloud(own_world: World) -> None:
     """An empty PACS gets its studies back through the router; interrupted it resumes, and a second run moves nothing.
 
