@@ -52,8 +52,8 @@ def service(tmp_path: Path) -> Iterator[str]:
 def make_prefetcher(make_router: MakeRouter, service: str, orthanc: Orthanc) -> MakePrefetcher:
     """A router between the reference service and an Orthanc, with a table [prefetch]."""
 
-    def make(prefetch: str = "", *, hl7: str = "", priors: str = "", **extra: str | None) -> RouterProcess:
-        tables: dict[str, str | None] = {
+    def make(prefetch: str = "", *, hl7: str = "", priors: str = "", **extra: Any) -> RouterProcess:
+        tables: dict[str, Any] = {
             "cloud_credential": None,
             "prefetch": prefetch,
             "prefetch_hl7": f'host = "127.0.0.1"\nport = 0\n{hl7}',
@@ -69,3 +69,17 @@ def make_prefetcher(make_router: MakeRouter, service: str, orthanc: Orthanc) -> 
         return router
 
     return make
+
+
+def trigger_port(router: RouterProcess) -> int:
+    return router.ports["prefetch-trigger"]
+
+
+def finished(router: RouterProcess, number: int = 1) -> dict[str, Any]:
+    """The trigger once it has ended."""
+
+    def ended() -> dict[str, Any]:
+        found: dict[str, Any] = router.ask("GET", f"/prefetch/{number}").json()
+        return found if found.get("state") in {"done", "failed", "stopped"} else {}
+
+    return eventually(ended, within=20, because="the trigger to end")

@@ -6,25 +6,10 @@ import requests
 from pydicom.dataset import Dataset
 
 from fixtures.waiting import eventually
-from tests.router.conftest import RouterProcess
 from tests.router.fakes import make_dataset, send
 from tests.router.orthanc import AUTH, Orthanc
-from tests.router_prefetch.conftest import MakePrefetcher
+from tests.router_prefetch.conftest import MakePrefetcher, finished, trigger_port
 from tests.router_prefetch.peers import cloud_changes, order, put_into_cloud, send_order
-
-
-def trigger_port(router: RouterProcess) -> int:
-    return router.ports["prefetch-trigger"]
-
-
-def finished(router: RouterProcess, number: int = 1) -> dict[str, Any]:
-    """The trigger once it has ended."""
-
-    def ended() -> dict[str, Any]:
-        found: dict[str, Any] = router.ask("GET", f"/prefetch/{number}").json()
-        return found if found.get("state") in {"done", "failed", "stopped"} else {}
-
-    return eventually(ended, within=20, because="the trigger to end")
 
 
 def priors(count: int, **attributes: Any) -> list[Dataset]:

@@ -11,7 +11,7 @@ from systems.router.errors import RouterError
 from systems.router.prefetch.cloud_side import CloudSeries, CloudSide
 from systems.router.prefetch.fetching import Fetched
 from systems.router.prefetch.ledger import StudyOutcome
-from systems.router.prefetch.pacs_side import PacsSide
+from systems.router.prefetch.pacs_side import PacsStudy
 from systems.router.prefetch.priors import Choice, CloudStudy, choose, disagreeing, of_patient
 from systems.router.prefetch.trigger import Trigger
 
@@ -28,6 +28,22 @@ class IncompleteError(RouterError):
     def __init__(self, message: str, *, because_of_a_side: bool) -> None:
         super().__init__(message)
         self.because_of_a_side = because_of_a_side
+
+
+class Holdings(Protocol):
+    """What the PACS holds; see `pacs_side.PacsSide`, whose methods raise `PacsLookupError`."""
+
+    async def study(self, uid: str) -> PacsStudy | None:
+        """The study of that UID, or None."""
+        ...
+
+    async def series(self, study: str) -> dict[str, int | None]:
+        """The series of a study with their numbers of instances."""
+        ...
+
+    async def instances(self, study: str, series: str) -> set[str]:
+        """The SOP Instance UIDs of a series."""
+        ...
 
 
 class Fetches(Protocol):
@@ -59,7 +75,7 @@ class Sides:
     """The two archives; `on_their_way` gives the instances that this router is about to deliver to the PACS."""
 
     cloud: CloudSide
-    pacs: PacsSide
+    pacs: Holdings
     on_their_way: Callable[[], Awaitable[frozenset[str]]]
 
 
