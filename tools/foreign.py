@@ -9,38 +9,36 @@ for. Findings: `docs/dicom-service-witnesses.md`.
 import argparse
 import json
 import os
-import subprocess
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.request import urlopen
 
-from fixtures.deployment import orthanc
 from fixtures.deployment.deploy import deploy
 from fixtures.deployment.endpoints import IdentityEndpoint
 from fixtures.deployment.ports import free_ports
-from fixtures.deployment.process_host import find_program
 from fixtures.deployment.spec import SystemSpec
 from fixtures.traceability import Catalogue, Profile
-from fixtures.waiting import eventually
+from suites.azure.witness.orthanc import running_orthanc
 from tools.common import CHECKOUT, LOCAL, VENV_BIN, main_of, run, say
 
-BODIES = {"empty": b"", "list": b"[]", "object": b"{}"}
+BODIES = {"empty": b"", "list": b"[]", "object": b"{}", "stored": b""}
+"""What every 200 carries; `stored` agrees to each store with the right answer, so that checks get past their beginning."""
 REPORTS = CHECKOUT / "reports" / "out"
 ORTHANC_ROOT = "/v2/"
-STARTED_WITHIN = 30.0
-"""Seconds."""
+_UIDS = re.compile(rb"\x08\x00\x18\x00UI..([0-9.]+)", re.DOTALL)
+_MOST_READ = 64 << 20
+"""Bytes of a body that are looked at."""
 
 
 class AlwaysOk(BaseHTTPRequestHandler):
     """Answers 200 to every request, whatever it asks."""
 
     protocol_version = "HTTP/1.1"
-    body = b""
+    kind = "empty"
 
     def __getattr__(self, name: str) -> Callable[[], None]:
         # The standard library looks for do_GET and its like: every method has the same answer, also invented ones.
@@ -49,35 +47,66 @@ class AlwaysOk(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def _answer(self) -> None:
-        self._read_body()
+        sent = self._read_body()
+        body = BODIES[self.kind]
+        if self.kind == "stored" and self.command == "POST" and "/studies" in self.path:
+            body = self._store_answer(sent)
         self.send_response(200)
         self.send_header("Content-Type", "application/dicom+json; charset=utf-8")
-        self.send_header("Content-Length", str(len(self.body)))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(self.body)
+            self.wfile.write(body)
 
-    def _read_body(self) -> None:
+    def _store_answer(self, sent: bytes) -> bytes:
+        """Say that every instance was stored."""
+        items = [
+            {
+                "00081150": {"vr": "UI", "Value": ["1.2.840.10008.5.1.4.1.1.2"]},
+                "00081155": {"vr": "UI", "Value": [uid.decode()]},
+                "00081190": {
+                    "vr": "UR",
+                    "Value": [f"http://{self.headers['Host']}{self.path}/{uid.decode()}"],
+                },
+            }
+            for uid in _UIDS.findall(sent)
+        ]
+        return json.dumps({"00081199": {"vr": "SQ", "Value": items}}).encode()
+
+    def _read_body(self) -> bytes:
+        kept = bytearray()
+        for piece in self._pieces():
+            if len(kept) < _MOST_READ:
+                kept += piece
+        return bytes(kept)
+
+    def _pieces(self) -> Iterator[bytes]:
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
             while size := int(self.rfile.readline().split(b";")[0] or b"0", 16):
-                self.rfile.read(size + 2)
+                yield self.rfile.read(size + 2)[:-2]
             self.rfile.readline()
             return
         left = int(self.headers.get("Content-Length") or 0)
-        while left > 0:
-            piece = self.rfile.read(min(left, 1 << 20))
-            left -= len(piece) or left
+        while left > 0 and (piece := self.rfile.read(min(left, 1 << 20))):
+            left -= len(piece)
+            yield piece
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's name
         """Say nothing: the suite records what was exchanged."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: some checks break their connections on purpose."""
+
+
 @contextmanager
-def always_200(body: bytes) -> Iterator[str]:
+def always_200(kind: str) -> Iterator[str]:
     """The server that agrees to everything, on a free port; yields its URL."""
-    handler = type("Handler", (AlwaysOk,), {"body": body})
-    server = ThreadingHTTPServer(("127.0.0.1", free_ports(1)[0]), handler)
-    server.daemon_threads = True
+    handler = type("Handler", (AlwaysOk,), {"kind": kind})
+    server = _Server(("127.0.0.1", free_ports(1)[0]), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -86,53 +115,6 @@ def always_200(body: bytes) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-@contextmanager
-def orthanc_dicomweb(folder: Path) -> Iterator[str]:
-    """Orthanc with its DICOMweb plugin at `/v2/`, open to everybody on this machine; yields its URL."""
-    plugin = orthanc.find_dicomweb_plugin()
-    if plugin is None:
-        raise SystemExit("Orthanc's DICOMweb plugin is not installed; run `make orthanc`")
-    dicom_port, http_port = free_ports(2)
-    settings = json.loads(
-        orthanc.configuration(
-            storage=folder / "data",
-            plugin=plugin,
-            dicom_port=dicom_port,
-            http_port=http_port,
-            local_only=True,
-            user=("nobody", "nobody"),
-            modalities={},
-        )
-    )
-    settings["AuthenticationEnabled"] = False
-    settings["DicomWeb"]["Root"] = ORTHANC_ROOT
-    (folder / "data").mkdir(parents=True, exist_ok=True)
-    (folder / "orthanc.json").write_text(json.dumps(settings), encoding="ascii")
-    url = f"http://127.0.0.1:{http_port}"
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [str(find_program("Orthanc")), str(folder / "orthanc.json")],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "TCP_NODELAY": "1"},
-        )
-        try:
-            eventually(
-                partial(_answers, f"{url}{ORTHANC_ROOT}studies?limit=1"),
-                within=STARTED_WITHIN,
-                because="Orthanc should answer a search",
-            )
-            yield url
-        finally:
-            process.terminate()
-            process.wait(timeout=STARTED_WITHIN)
-
-
-def _answers(url: str) -> bool:
-    with urlopen(url, timeout=5) as answer:
-        return bool(answer.status == 200)
 
 
 @contextmanager
@@ -182,9 +164,9 @@ def main() -> int:
     with ExitStack() as up:
         identity = up.enter_context(identity_alone(folder))
         server: AbstractContextManager[str] = (
-            orthanc_dicomweb(folder / "orthanc")
+            running_orthanc(folder / "orthanc", root=ORTHANC_ROOT)
             if arguments.server == "orthanc-dicomweb"
-            else always_200(BODIES[arguments.body])
+            else always_200(arguments.body)
         )
         path, secrets = completed(arguments.server, up.enter_context(server), identity, folder)
         report = REPORTS / arguments.server

@@ -7,7 +7,8 @@ service of the test's own with other options.
 
 import json
 import os
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -28,14 +29,38 @@ from fixtures.evidence.har import to_har
 from fixtures.reporting.evidence import Evidence
 from fixtures.reporting.run import RunRecord
 from fixtures.traceability import Profile
+from fixtures.traceability.verdicts import Blocked
 from suites.azure.data import Maker
 from suites.azure.service import VERSIONS, Service
 from suites.azure.tags import Tags, tags_of
+from suites.azure.unreadable import misread
 from suites.azure.workitems import WorkItems
 
 _RUNS = Path(".local/runs")
 _OWN = count(1)
 SpecialService = Callable[..., AbstractContextManager[Service]]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call() -> Generator[None, object, object]:
+    """An answer that the check could not read is a failure of the service, see `unreadable`."""
+    try:
+        return (yield)
+    except Exception as error:
+        if misread(error):
+            raise AssertionError(f"the answer cannot be read: {type(error).__name__}: {error}") from error
+        raise
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, object, object]:
+    """What a fixture needs of the service and does not get blocks the test."""
+    try:
+        return (yield)
+    except Exception as error:
+        if isinstance(error, AssertionError) or misread(error):
+            raise Blocked(f"what the check begins with is not there: {error}") from error
+        raise
 
 
 @pytest.fixture(scope="session")
@@ -109,8 +134,15 @@ def make(this_run: Run, _numbers: "count[int]", service: Service) -> Iterator[Ma
     yield maker
     owner = service.web(version="v2")
     for study in maker.studies:
-        status = owner.delete(quote(study, safe="")).status
-        assert status in (204, 404, 400), f"clean-up of study {study}: {status}"
+        _cleaned_up(study, owner.delete(quote(study, safe="")).status)
+
+
+def _cleaned_up(study: str, status: int) -> None:
+    if status in (405, 501):
+        # DEL-001 fails there; here it has to be known that something was left behind.
+        warnings.warn(f"study {study} stays: the service deletes nothing ({status})", stacklevel=1)
+        return
+    assert status in (200, 204, 404, 400), f"clean-up of study {study}: {status}"
 
 
 @pytest.fixture(scope="module")

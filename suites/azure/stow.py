@@ -38,8 +38,8 @@ def post(
 
 
 def stored(web: DicomWeb, *made: Made, study: str | None = None) -> StoreResponse:
-    """Store instances in one request, single-part when it is one."""
-    return web.store([one.part10 for one in made], study=study, single_part=len(made) == 1)
+    """Store instances in one request, as the standard has it: what else Microsoft takes is STOW-010's to judge."""
+    return web.store([one.part10 for one in made], study=study)
 
 
 def kept(web: DicomWeb, made: Made) -> bytes | None:

@@ -105,6 +105,7 @@ def test_hosted_audience(service: Service, asking: callers.Call) -> None:
     identity = service.deployment.identity
     tokens = TokenSource(identity, identity.applications["owner"], audience=HOSTED_AUDIENCE)
     assert asking.by(service.anonymous.with_token(tokens)).status == 200
+    assert asking.by(service.anonymous).status == 401, "it is the token that lets them in"
 
 
 @needs("identity-admin")
@@ -138,6 +139,7 @@ def test_lifetime(service: Service, asking: callers.Call, times: dict[str, int |
     given: dict[str, Any] = {"iat": early, "nbf": early, **claims}
     answer = asking.by(callers.minted(service, **given))
     assert answer.status == (200 if taken else 401), answer.describe()
+    assert asking.by(service.anonymous).status == 401, "without a token nobody gets in"
 
 
 @requirement("AUTH-009")

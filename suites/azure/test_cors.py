@@ -47,6 +47,7 @@ def test_no_cors_by_default(service: Service, path: str) -> None:
     """Without configured origins a request with Origin is served, and nothing is allowed to a browser (CORS-001)."""
     answer = service.http().request("GET", path, headers=[("Origin", OURS)])
     assert answer.status == 200
+    assert answer.json() == service.http().request("GET", path).json(), "it is served like any other request"
     assert not [name for name, _ in answer.headers if name.lower().startswith("access-control-")]
 
 

@@ -122,7 +122,10 @@ def test_part_headers(web: DicomWeb, make: Maker, extra: list[str], status: int)
     head = "\r\n".join(["--frontier", f"Content-Type: {DICOM}", *extra, "", ""]).encode()
     answer = post(web, head + made.part10 + b"\r\n--frontier--\r\n", RELATED)
     assert answer.status == status, answer.describe()
-    assert web.metadata(made.study).status == (200 if status == 200 else 404)
+    if status == 200:
+        assert web.retrieve(*made.uids) == [made.part10]
+    else:
+        assert web.metadata(made.study).status == 404
 
 
 @requirement("LIM-008")

@@ -99,6 +99,8 @@ def test_accept(web: DicomWeb, stored: list[Made], accept: str | None, status: i
     headers = [("Accept", accept)] if accept is not None else []
     answer = web.request("GET", stored[0].path() + "/metadata", headers=headers)
     assert answer.status == status, answer.describe()
+    if status == 200:
+        assert answer.json()[0]["00080018"]["Value"] == [stored[0].instance]
 
 
 @requirement("META-007", "META-009")

@@ -117,8 +117,13 @@ def test_edges_of_the_rules(
     v2: DicomWeb, make: Maker, tag: int, vr: str, value: bytes, *, warned: bool
 ) -> None:
     """Empty parts, unchecked VRs, date times and UIDs that begin with 0 (STOW-107)."""
-    answer = stored(v2, make(raw={tag: (vr, value)}))
+    made = make(raw={tag: (vr, value)})
+    answer = stored(v2, made)
     assert outcome(answer) == ((202, [], [1]) if warned else (200, [], [])), reasons(answer)
+    assert (f"{tag:08X}" in metadata(v2, made)) is not warned, (
+        "what is warned about leaves metadata (STOW-096)"
+    )
+    assert kept(v2, made) == made.part10
 
 
 @requirement("STOW-108", "STOW-083")
