@@ -11,7 +11,7 @@ export npm_config_cache := $(CURDIR)/.local/cache/npm
 VENV := .local/venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare setup demo test lint engine engine-stop orthanc images down clean
+.PHONY: help prepare setup demo bench load test lint engine engine-stop orthanc images down clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -25,6 +25,12 @@ demo: prepare ## Play the demo's claims on the reference systems and write the r
 
 test: prepare ## Check everything: lint, types, house rules, tests, suites on both runners
 	@$(PYTHON) -m tools.check
+
+bench: prepare ## Measure the systems beside others: charts, history, regression gate (docs/performance.md)
+	@$(PYTHON) -m tools.bench $(ARGS)
+
+load: prepare ## Put load on a service with Locust: ARGS="--host URL", more machines join with ARGS="--join HOST"
+	@$(PYTHON) -m tools.bench load $(ARGS)
 
 lint: prepare ## Lint, format, types and house rules only
 	@$(PYTHON) -m tools.check --lint
