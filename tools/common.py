@@ -47,7 +47,9 @@ def environment() -> dict[str, str]:
         # The venv's programs first, as if it were activated: among them a Node, where the system has none.
         "PATH": os.pathsep.join([str(VENV_BIN), os.environ.get("PATH", os.defpath)]),
     }
-    return {**os.environ, **own}
+    # Every worker and every system that is started would compile all modules again, which takes longer than many checks.
+    outer = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**outer, **own}
 
 
 def run(
