@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from systems.router.dimse.service import (
+    ActionRequest,
     BaseHandler,
     FindRequest,
     FindResponse,
@@ -51,22 +52,36 @@ class Retrieves(Protocol):
         ...
 
 
+class Commits(Protocol):
+    """Answers N-ACTION."""
+
+    async def act(self, request: ActionRequest) -> Status:
+        """Take a request for storage commitment or say why not."""
+        ...
+
+
 class PathHandler(BaseHandler):
-    """A listening path: stores always, queries and retrievals where the path has a bridge for them."""
+    """A listening path: stores and commits always, queries and retrievals where the path has a bridge for them."""
 
     def __init__(
         self,
         stores: Stores,
+        commits: Commits,
         finds: Finds | None = None,
         retrieves: Retrieves | None = None,
     ) -> None:
         self._stores = stores
+        self._commits = commits
         self._finds = finds
         self._retrieves = retrieves
 
     async def store(self, request: StoreRequest) -> Status:
         """Answer C-STORE."""
         return await self._stores.store(request)
+
+    async def act(self, request: ActionRequest) -> Status:
+        """Answer N-ACTION."""
+        return await self._commits.act(request)
 
     async def prepare_queries(self) -> None:
         """Load what identifiers and answers need."""

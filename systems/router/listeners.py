@@ -24,6 +24,7 @@ def dimse_settings(config: Config, listener: Listener, tls: ssl.SSLContext | Non
         private_storage_classes=frozenset(listener.private_sop_classes),
         query_classes=_query_classes(config, listener),
         tls=tls,
+        storage_commitment=config.commitment.enabled,
     )
 
 

@@ -107,6 +107,8 @@ class Reloading:
             router.bridges,
             router.migrations,
             router.reconciliations,
+            router.commitments,
+            router.worklist,
             *router.intakes,
         ]
         for part in parts:

@@ -17,6 +17,7 @@ from systems.router.bridges import Bridges
 from systems.router.cloud.http import CloudHttp
 from systems.router.cloud.tokens import ClientCredentials, NoToken, TokenSource
 from systems.router.cloud.uploader import Uploader
+from systems.router.commitment.service import Commitments
 from systems.router.config.model import CLOUD_BRIDGE, MODALITY_INTAKE, PACS_BRIDGE, Config, Listener
 from systems.router.delivery.attempt import Carrier
 from systems.router.delivery.cloud import CloudCarrier
@@ -35,6 +36,7 @@ from systems.router.prefetch.service import PrefetchService
 from systems.router.reconcile.service import Reconciliations
 from systems.router.reloading import Reloading
 from systems.router.store.queue import SqliteQueue
+from systems.router.worklist import WorklistRelay
 
 if TYPE_CHECKING:
     from systems.router.admin.server import AdminServer
@@ -77,6 +79,9 @@ class Router:
         self.courtesy = Courtesy.of(config.prefetch)
         self.bridges = Bridges(config, self.tokens, self._may_move, self.courtesy, self._remember)
         self.prefetch = PrefetchService(config, self.queue, self.bridges, self.courtesy, self._may_move)
+        self.reconciliations = Reconciliations(config, self.queue, self.http, self.version)
+        self.commitments = Commitments(config, self.queue, self.reconciliations.sides)
+        self.worklist = WorklistRelay(config)
         self.intakes: list[Intake] = []
         self.servers = {listener.name: self._server(listener) for listener in self._listeners()}
         peer = config.peer(config.pacs_bridge.peer)
@@ -91,7 +96,6 @@ class Router:
             self.paths[self.prefetch.path.name] = self.prefetch.path
         self.modes = {CLOUD_BRIDGE: config.cloud_bridge.mode, MODALITY_INTAKE: "queued"}
         self.migrations = Migrations(config, self.uploader)
-        self.reconciliations = Reconciliations(config, self.queue, self.http, self.version)
         self.admin: AdminServer | None = None
         self._housekeeping: asyncio.Task[None] | None = None
 
@@ -117,11 +121,14 @@ class Router:
         settings = dimse_settings(self.config, listener, listener_tls(listener))
         bridges = self.bridges if listener.name == CLOUD_BRIDGE else None
         if bridges is not None and listener.mode == "synchronous":
-            return DimseServer(settings, PathHandler(self._live(self.bridge), bridges, bridges))
+            return DimseServer(
+                settings, PathHandler(self._live(self.bridge), self.commitments, bridges, bridges)
+            )
         prefetch = self.prefetch if listener.name == MODALITY_INTAKE else None
         intake = Intake(self.config, listener, self.queue, self.uploader, prefetch)
         self.intakes.append(intake)
-        return DimseServer(settings, PathHandler(self._live(intake), bridges, bridges))
+        finds = bridges or self.worklist
+        return DimseServer(settings, PathHandler(self._live(intake), self.commitments, finds, bridges))
 
     def _live(self, stores: Stores) -> Stores:
         return LiveStores(stores, self.courtesy)
@@ -152,6 +159,7 @@ class Router:
         self.admin.start()
         await self.migrations.resume()
         await self.reconciliations.resume()
+        self.commitments.start()
         self._housekeeping = asyncio.create_task(self._expire())
         await asyncio.to_thread(self._publish_ports)
 
@@ -183,6 +191,7 @@ class Router:
         if self._housekeeping is not None:
             self._housekeeping.cancel()
         await self.migrations.close()
+        await self.commitments.close()
         await self.reconciliations.close()
         await self.bridges.close()
         if self.admin is not None:

@@ -16,6 +16,7 @@ async def status(router: "Router") -> dict[str, Any]:
     """Paths, destinations, spool, alarms and warnings. All counters are of the same moment."""
     oldest = {name: await router.queue.oldest(name) for name in router.groups}
     prefetch = await router.prefetch.status()
+    commitments = await router.commitments.pending()
     snapshot = router.queue.snapshot()
     now = time.time()
     destinations = [
@@ -35,6 +36,7 @@ async def status(router: "Router") -> dict[str, Any]:
             "full": router.queue.spool.is_full(),
         },
         "token": _token(router),
+        "commitments_pending": commitments,
         "configuration": {
             "loaded": router.reloading.loaded_at,
             "needs_restart": list(router.reloading.needs_restart),

@@ -118,7 +118,6 @@ def commitment(section: Section) -> model.Commitment:
         enabled=section.flag("enabled", default=True),
         max_pending=section.integer("max_pending", 1000, low=1),
         give_up_seconds=section.number("give_up_seconds", 7 * 86400, low=1),
-        wait_seconds=section.number("wait_seconds", 60),
     )
     section.finish()
     return commitment

@@ -253,7 +253,6 @@ class Commitment:
     enabled: bool = True
     max_pending: int = 1000
     give_up_seconds: float = 7 * 86400.0
-    wait_seconds: float = 60.0
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,14 @@ from systems.router.dimse.errors import (
     NoAnswer,
     ProtocolError,
 )
-from systems.router.dimse.requesting import RunningQuery, next_response, send_request, send_store, status_of
+from systems.router.dimse.requesting import (
+    RunningQuery,
+    next_response,
+    send_event_report,
+    send_request,
+    send_store,
+    status_of,
+)
 from systems.router.dimse.service import RetrieveResponse
 from systems.router.dimse.settings import DEFAULT_MAX_PDU, AcceptedContext, ClientTimeouts, ProposedContext
 from systems.router.dimse.status import Status
@@ -223,6 +230,31 @@ class Association:
                     else tuple(map(str, failed))
                 )
                 yield RetrieveResponse(response.status, response.command.sub_operations, uids)
+
+    async def n_event_report(
+        self, sop_class_uid: str, sop_instance_uid: str, event_type_id: int, information: Dataset
+    ) -> Status:
+        """Report an event about an instance.
+
+        Raises:
+            ContextNotAccepted: when the peer does not take this SOP class.
+            IdentifierError: when the information cannot be encoded.
+            NoAnswer: when no usable response came.
+
+        """
+        context = self.context_for(sop_class_uid)
+        data = identifiers.encode(information, context.transfer_syntax)
+        async with self._turn:
+            instance = (sop_class_uid, sop_instance_uid)
+            return await send_event_report(
+                self._connection,
+                context.context_id,
+                self._next_message_id(),
+                instance,
+                event_type_id,
+                data,
+                within=self._timeouts.dimse,
+            )
 
     @asynccontextmanager
     async def _query(

@@ -13,6 +13,8 @@ C_GET_RQ: Final = 0x0010
 C_FIND_RQ: Final = 0x0020
 C_MOVE_RQ: Final = 0x0021
 C_ECHO_RQ: Final = 0x0030
+N_EVENT_REPORT_RQ: Final = 0x0100
+N_ACTION_RQ: Final = 0x0130
 C_CANCEL_RQ: Final = 0x0FFF
 RESPONSE: Final = 0x8000
 
@@ -33,6 +35,9 @@ _STATUS: Final = 0x0900
 _OFFENDING_ELEMENT: Final = 0x0901
 _ERROR_COMMENT: Final = 0x0902
 _AFFECTED_INSTANCE: Final = 0x1000
+_REQUESTED_INSTANCE: Final = 0x1001
+_EVENT_TYPE_ID: Final = 0x1002
+_ACTION_TYPE_ID: Final = 0x1008
 _REMAINING: Final = 0x1020
 _COMPLETED: Final = 0x1021
 _FAILED: Final = 0x1022
@@ -103,6 +108,16 @@ class Command:
     def sop_instance_uid(self) -> str:
         """Affected SOP Instance UID (0000,1000)."""
         return self._text(_AFFECTED_INSTANCE)
+
+    @property
+    def requested_instance_uid(self) -> str:
+        """Requested SOP Instance UID (0000,1001)."""
+        return self._text(_REQUESTED_INSTANCE)
+
+    @property
+    def action_type_id(self) -> int:
+        """Action Type ID (0000,1008); 0 when absent."""
+        return self._number(_ACTION_TYPE_ID) or 0
 
     @property
     def move_destination(self) -> str:
@@ -228,6 +243,22 @@ def query_request(field: int, message_id: int, sop_class_uid: str, destination: 
     return _encode(elements)
 
 
+def event_report_request(
+    message_id: int, sop_class_uid: str, sop_instance_uid: str, event_type_id: int
+) -> bytes:
+    """N-EVENT-REPORT-RQ with event information (PS3.7 table 10.3-1)."""
+    return _encode(
+        (
+            _uid(_AFFECTED_CLASS, sop_class_uid),
+            _us(_FIELD, N_EVENT_REPORT_RQ),
+            _us(_MESSAGE_ID, message_id),
+            _us(_DATA_SET_TYPE, _DATA_SET),
+            _uid(_AFFECTED_INSTANCE, sop_instance_uid),
+            _us(_EVENT_TYPE_ID, event_type_id),
+        )
+    )
+
+
 def cancel_request(responded_to: int) -> bytes:
     """C-CANCEL-RQ (PS3.7 table 9.3-5)."""
     return _encode(
@@ -262,6 +293,9 @@ def response(
         elements.append(_text(_ERROR_COMMENT, status.comment))
     if request.field == C_STORE_RQ and request.sop_instance_uid:
         elements.append(_uid(_AFFECTED_INSTANCE, request.sop_instance_uid))
+    if request.field == N_ACTION_RQ:
+        elements.append(_uid(_AFFECTED_INSTANCE, request.requested_instance_uid))
+        elements.append(_us(_ACTION_TYPE_ID, request.action_type_id))
     if counters is not None:
         if status.is_pending or status.is_cancelled:
             elements.append(_us(_REMAINING, counters.remaining))

@@ -5,6 +5,7 @@ import traceback
 from typing import Final
 
 from systems.router.dimse import command as commands
+from systems.router.dimse.actions import Actions
 from systems.router.dimse.connection import Connection, Message
 from systems.router.dimse.errors import DimseError
 from systems.router.dimse.exchange import Exchange
@@ -24,6 +25,7 @@ from systems.router.dimse.uids import (
     MODALITY_WORKLIST_FIND,
     MOVE_CLASSES,
     QUERY_RETRIEVE_CLASSES,
+    STORAGE_COMMITMENT,
     VERIFICATION,
 )
 
@@ -35,7 +37,7 @@ _QUERY_CONTEXTS: Final = {
     commands.C_MOVE_RQ: MOVE_CLASSES,
     commands.C_GET_RQ: GET_CLASSES,
 }
-_NOT_STORAGE: Final = QUERY_RETRIEVE_CLASSES | {VERIFICATION, MODALITY_WORKLIST_FIND}
+_NOT_STORAGE: Final = QUERY_RETRIEVE_CLASSES | {VERIFICATION, MODALITY_WORKLIST_FIND, STORAGE_COMMITMENT}
 
 
 def where(error: BaseException) -> str:
@@ -63,6 +65,7 @@ class Operations:
         self._handler = handler
         self._write_timeout = write_timeout
         self._queries = Queries(connection, peer, negotiated, handler)
+        self._actions = Actions(connection, peer, handler)
         self._receiving: Message | None = None
 
     @property
@@ -105,6 +108,8 @@ class Operations:
             await exchange.finish(await self._store(exchange))
         elif field == commands.C_ECHO_RQ and abstract_syntax == VERIFICATION:
             await exchange.finish(await self._handler.echo(self._peer))
+        elif field == commands.N_ACTION_RQ and abstract_syntax == STORAGE_COMMITMENT:
+            await self._actions.run(exchange)
         elif abstract_syntax in _QUERY_CONTEXTS.get(field, ()):
             await self._queries.run(exchange)
         else:

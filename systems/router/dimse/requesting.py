@@ -106,6 +106,31 @@ async def send_store(
         connection.forget(message_id)
 
 
+async def send_event_report(
+    connection: Connection,
+    context_id: int,
+    message_id: int,
+    instance: tuple[str, str],
+    event_type_id: int,
+    information: bytes,
+    *,
+    within: float,
+) -> Status:
+    """Send N-EVENT-REPORT for `instance` (SOP Class and Instance UID) and wait for its status.
+
+    Raises:
+        NoAnswer: when no usable response came; the peer may have taken the report or not.
+
+    """
+    mailbox = connection.responses(message_id)
+    request = commands.event_report_request(message_id, *instance, event_type_id)
+    try:
+        await send_request(connection, context_id, request, information, within)
+        return status_of((await next_response(mailbox, within)).command)
+    finally:
+        connection.forget(message_id)
+
+
 @dataclass(frozen=True, slots=True)
 class QueryResponse:
     """A response to C-FIND or C-MOVE with its decoded identifier, if it has one."""

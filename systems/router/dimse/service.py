@@ -101,6 +101,26 @@ class GetRequest(QueryRequest):
     send: SendInstance = _cannot_send
 
 
+Tell = Callable[[int, "Dataset"], Awaitable[Status]]
+
+
+@dataclass(slots=True)
+class ActionRequest:
+    """An N-ACTION request.
+
+    `tell(event_type_id, information)` sends N-EVENT-REPORT on the same association once the request is answered; it raises
+    `DimseError` when the association has ended or no usable response came.
+    """
+
+    peer: Peer
+    message_id: int
+    sop_class_uid: str
+    sop_instance_uid: str
+    action_type_id: int
+    information: Dataset
+    tell: Tell
+
+
 @dataclass(frozen=True, slots=True)
 class FindResponse:
     """One C-FIND response; `identifier` is present exactly when the status is pending."""
@@ -139,6 +159,10 @@ class Handler(Protocol):
         """Take an object. What is not read of `request.data` when this returns is read and dropped."""
         ...
 
+    async def act(self, request: ActionRequest) -> Status:
+        """Answer N-ACTION."""
+        ...
+
     async def prepare_queries(self) -> None:
         """Load what queries need: called when a peer opens an association for them, and before each."""
         ...
@@ -166,6 +190,10 @@ class BaseHandler:
     async def store(self, request: StoreRequest) -> Status:  # noqa: ARG002
         """Refuse: this listener takes no objects."""
         return Status(SOP_CLASS_NOT_SUPPORTED, "this listener takes no objects")
+
+    async def act(self, request: ActionRequest) -> Status:  # noqa: ARG002
+        """Refuse: this listener takes no actions."""
+        return Status(UNRECOGNISED_OPERATION, "this listener takes no actions")
 
     async def prepare_queries(self) -> None:
         """Load what identifiers need."""

@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from systems.router.dimse.storage_classes import STORAGE_CLASSES
 from systems.router.dimse.uids import (
     QUERY_RETRIEVE_CLASSES,
+    STORAGE_COMMITMENT,
     STORAGE_TRANSFER_SYNTAXES,
     UNCOMPRESSED_LE,
     VERIFICATION,
@@ -37,6 +38,7 @@ class DimseSettings:
     query_classes: frozenset[str] = QUERY_RETRIEVE_CLASSES
     storage_transfer_syntaxes: frozenset[str] = frozenset(STORAGE_TRANSFER_SYNTAXES)
     tls: ssl.SSLContext | None = None
+    storage_commitment: bool = False
 
     def allows_address(self, host: str) -> bool:
         """Whether a peer may call from this IP address."""
@@ -52,6 +54,8 @@ class DimseSettings:
         """The transfer syntaxes accepted for an abstract syntax; None when the class itself is not supported."""
         if abstract_syntax in self.storage_classes or abstract_syntax in self.private_storage_classes:
             return self.storage_transfer_syntaxes
+        if abstract_syntax == STORAGE_COMMITMENT and self.storage_commitment:
+            return frozenset(UNCOMPRESSED_LE)
         if abstract_syntax == VERIFICATION or abstract_syntax in self.query_classes:
             return frozenset(UNCOMPRESSED_LE)
         return None

@@ -54,7 +54,8 @@ class Reconciliations:
             self._records = Records(self._folder)
         return self._records
 
-    def _sides(self) -> dict[str, Side]:
+    def sides(self) -> dict[str, Side]:
+        """The destinations in force, by name."""
         sides: dict[str, Side] = {}
         for destination in self._config.destinations:
             if destination.kind == "dicomweb":
@@ -102,7 +103,7 @@ class Reconciliations:
                 return "running"
 
     async def _run(self, job: str) -> str:
-        sides = self._sides()
+        sides = self.sides()
         repair = Repair(self._queue, sides, self._config.spool.memory_object_bytes)
         state = await ReconciliationJob(self._queue, self.records, sides, repair, job).run()
         summary = await self._sign(job, state)

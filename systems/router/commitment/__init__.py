@@ -1,0 +1,1 @@
+"""Storage commitment, push model (PS3.4 annex J, ROUTER-028)."""
