@@ -1,0 +1,380 @@
+"""Tokens, secrets and certificates (ROUTER-120 to 125, 127, 128, 175, 203)."""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import trustme
+
+from fixtures.clients import link
+from fixtures.clients.link import Match, Rule
+from fixtures.traceability import needs, requirement
+from fixtures.waiting import eventually
+from fixtures.world import World
+from suites.router.clients import shown, study_keys, witness
+from suites.router.conftest import VariantWorld
+from suites.router.settings import NARROW, STRICT, Variant
+
+pytestmark = pytest.mark.router
+
+FOREIGN = Variant("foreign", files={"ca.pem": trustme.CA().cert_pem.bytes()})
+"""A router that trusts a certification authority which has signed nothing here."""
+DELETES = {"DICOM Data Owner", "globalAdmin"}
+
+
+def _token_requests(world: World, mark: int) -> list[dict[str, Any]]:
+    """What the router's application asked of the identity provider after a mark."""
+    client = world.deployment.identity.applications["router"].client_id
+    return [r for r in world.identity_admin.requests(mark) if r["client_id"] == client]
+
+
+def _mark(world: World) -> int:
+    return max((int(r["sequence"]) for r in world.identity_admin.requests()), default=0)
+
+
+def _stores(status: int, times: int | None = None) -> Rule:
+    return Rule(f"{status} for stores", link.respond(status, ""), Match(method="POST", times=times))
+
+
+@contextmanager
+def _secret_expired(world: World) -> Iterator[None]:
+    """Let the identity provider know another secret than the router has."""
+    application = world.deployment.identity.applications["router"]
+    world.identity_admin.set_application(application.client_id, secret="another-secret-of-this-test")  # noqa: S106
+    try:
+        yield
+    finally:
+        world.identity_admin.set_application(application.client_id, secret=application.secret)
+
+
+@contextmanager
+def _token_service_away(world: World) -> Iterator[None]:
+    """Refuse connections to the identity provider, seen to be felt by the router's own test."""
+    world.link.set_fault("identity", "refuse")
+    try:
+        assert not world.connection_tests()["oauth"].passed, "the fault does not bite"
+        yield
+    finally:
+        world.link.heal("identity")
+
+
+@requirement("ROUTER-120", "ROUTER-009")
+@needs("identity-admin", "control")
+@pytest.mark.parametrize("form", ["v2", "v1"])
+def test_token_in_both_forms(world: World, variant_world: VariantWorld, form: str) -> None:
+    """Client credentials are asked for in the configured form, and the connection test says so without the token."""
+    if form == "v2":
+        _asks_for_token(world, form)
+    else:
+        with variant_world(STRICT) as strict:
+            _asks_for_token(strict, form)
+
+
+def _asks_for_token(world: World, form: str) -> None:
+    mark = _mark(world)
+    result = world.connection_tests()["oauth"]
+    assert result.passed, result.detail
+    assert "eyJ" not in result.detail, "ROUTER-009: never the token"
+    asked = _token_requests(world, mark)
+    assert asked, "ROUTER-120: no token was asked for"
+    for request in asked:
+        assert (request["form"], request["grant_type"]) == (form, "client_credentials"), (
+            f"ROUTER-120: {request}"
+        )
+        assert request["status"] == 200, request
+    study = world.series(instances=1)
+    assert world.send([study], "bridge").all_success
+    world.expect("cloud", [study])
+
+
+@requirement("ROUTER-121")
+@needs("identity-admin", "http-interposer")
+def test_one_token_serves_all_workers(world: World) -> None:
+    """Forty stores by both paths ask for no new token while the old one is good."""
+    warm, *studies = world.sized_studies(count=5, instances=10)
+    assert world.send([warm], "bridge").all_success
+    mark = _mark(world)
+    assert world.send(studies[:2], "bridge").all_success
+    assert world.send(studies[2:], "intake").all_success
+    world.expect("cloud", [warm, *studies])
+    asked = _token_requests(world, mark)
+    assert len(asked) <= 1, f"ROUTER-121: {len(asked)} token requests for 40 stores"
+
+
+@requirement("ROUTER-121", "ROUTER-043")
+@needs("identity-admin", "http-interposer")
+def test_one_401_means_one_renewal_and_one_repeat(world: World) -> None:
+    """A single 401 triggers exactly one renewal and one repeat of the request; the sender gets 0000."""
+    study = world.series(instances=1)
+    uid = study.instances[0].sop_instance_uid
+    mark = _mark(world)
+    with world.cloud_answers(_stores(401, times=1)):
+        sent = world.send([study], "bridge")
+        tries = [e for e in world.link_since(world.rules_since) if uid in e.uids]
+    assert sent.all_success, f"ROUTER-121: {sent.describe()}"
+    assert [e.status for e in tries] == [401, 200], f"ROUTER-121: {[e.status for e in tries]}"
+    assert len(_token_requests(world, mark)) == 1, "ROUTER-121: exactly one forced renewal"
+    world.expect("cloud", [study])
+
+
+@requirement("ROUTER-121", "ROUTER-175")
+@needs("identity-admin", "link")
+def test_token_that_is_valid_outlives_the_token_service(world: World) -> None:
+    """With the token service gone nothing changes while the token is good; a forced renewal that fails is an outage, and heals."""
+    first, second, third = world.sized_studies(count=3, instances=1)
+    assert world.send([first], "bridge").all_success
+    with _token_service_away(world):
+        assert world.send([second], "bridge").all_success, (
+            "ROUTER-175: while the cached token is valid nothing changes"
+        )
+        with world.cloud_answers(_stores(401)):
+            refused = world.send([third], "bridge").outcomes[0]
+        assert refused.status in (0xA700, 0x0124), f"ROUTER-175: {shown(refused.status)}"
+        assert world.send([third], "intake").all_success
+        world.expect("pacs", [third])
+    world.expect("cloud", [first, second, third])
+
+
+@requirement("ROUTER-122", "ROUTER-043")
+@needs("identity-admin", "http-interposer")
+def test_authorisation_failure_holds_the_queue(world: World) -> None:
+    """A secret that has expired pauses the cloud's queue: no task fails for good, 0124 at the bridge, and all is delivered later."""
+    queued, asked = world.sized_studies(count=2, instances=2)
+    dead = len(world.router.dead_letters())
+    with _secret_expired(world), world.cloud_answers(_stores(401)):
+        assert world.send([queued], "intake").all_success
+        refused = world.send([asked], "bridge").outcomes[0]
+        assert refused.status == 0x0124, f"ROUTER-122: {shown(refused.status)} {refused.comment}"
+        row = eventually(
+            lambda: (found := world.router.destination("cloud"))["last_error"] and found,
+            within=20,
+            because="the cloud's queue to say why it does not deliver (ROUTER-122)",
+        )
+        assert row["waiting"] + row["in_progress"] == 2, row
+        assert len(world.router.dead_letters()) == dead, "ROUTER-122: a task was failed for good"
+        world.expect("pacs", [queued])
+    world.expect("cloud", [queued])
+    assert world.send([asked], "bridge").all_success
+    world.expect("cloud", [queued, asked])
+
+
+@requirement("ROUTER-122")
+@needs("http-interposer")
+def test_missing_role_is_not_authorised(world: World) -> None:
+    """403 is 0124 at the bridge and no dead letter in the queue."""
+    study, queued = world.sized_studies(count=2, instances=1)
+    with world.cloud_answers(_stores(403)) as answered:
+        refused = witness(world, "dcmtk").send(study.instances, world.bridge, via="bridge").outcomes[0]
+        assert refused.status == 0x0124, f"ROUTER-043 (403): {shown(refused.status)}"
+        world.register([study])
+        assert world.send([queued], "intake").all_success
+        answered.wait_for_hit()
+        world.expect("pacs", [queued])
+        assert world.dead_letters() == [], "ROUTER-122: no task is failed permanently"
+    world.expect("cloud", [queued])
+
+
+@requirement("ROUTER-121")
+@needs("identity-admin")
+@pytest.mark.parametrize("offset", [-280, 280])
+def test_clock_skew_of_the_token_service(world: World, offset: int) -> None:
+    """A token service whose clock is almost 5 min off disturbs nothing: the life of a token counts from its receipt."""
+    study = world.series(instances=2)
+    world.identity_admin.set_clock(offset)
+    try:
+        with world.cloud_answers(_stores(401, times=1)):
+            sent = world.send([study], "bridge")
+        assert sent.all_success, f"ROUTER-121: clock off by {offset} s: {sent.describe()}"
+    finally:
+        world.identity_admin.set_clock(0)
+        world.connection_tests()
+    world.expect("cloud", [study])
+
+
+@requirement("ROUTER-123", "ROUTER-159")
+@needs("control")
+def test_no_secret_and_no_patient_in_what_the_router_says(world: World) -> None:
+    """Neither secrets nor tokens nor patients are in the export, status, metrics, audit, error comments or the log."""
+    study = world.cast.study(1, "new")
+    assert world.send([study], "intake").all_success
+    world.expect_both([study])
+    with world.cut("refuse"):
+        comment = world.send([world.cast.study(2, "new")], "bridge").outcomes[0].comment
+        world.workstation.find(
+            world.bridge, "STUDY", study_keys(study, PatientName="", PatientID=study.patient.patient_id)
+        )
+        tests = world.connection_tests()
+    said = {
+        "the log": world.control.logs("router"),
+        "GET /config": json.dumps(world.router.config()),
+        "GET /status": json.dumps(world.router.status()),
+        "GET /metrics": world.router.metrics(),
+        "GET /audit": json.dumps(world.router.audit()),
+        "POST /connection-tests": str(tests),
+        "GET /instances": str(world.router.instance(study.instances[0].sop_instance_uid).body),
+        "an Error Comment": comment,
+    }
+    assert said["the log"], "nothing was logged, so nothing was shown"
+    deployed = world.deployment
+    secrets = {
+        "the client secret": deployed.identity.applications["router"].secret,
+        "the admin token": deployed.router.admin_token,
+        "the PACS password": deployed.pacs.password,
+        "a token": "eyJ",
+    }
+    family = str(study.instances[0].dataset().PatientName.family_name)
+    people = {"a Patient ID": study.patient.patient_id, "a patient's name": family}
+    found = [
+        f"{what} is in {where}"
+        for where, text in said.items()
+        for what, value in {**secrets, **people}.items()
+        if value in text
+    ]
+    assert not found, f"ROUTER-123, ROUTER-159: {found}"
+
+
+@requirement("ROUTER-124")
+@needs("http-interposer")
+def test_router_has_an_identity_of_its_own(world: World) -> None:
+    """Every request of the router carries the router's application, which is nobody else's."""
+    study = world.series(instances=1)
+    mark = world.link_mark()
+    assert world.send([study], "bridge").all_success
+    assert world.find_through_bridge("STUDY", study).status == 0x0000
+    applications = world.deployment.identity.applications
+    callers = {e["client_id"] for e in world.link.exchanges("cloud", mark) if e["status"] not in (401, None)}
+    assert callers == {applications["router"].client_id}, f"ROUTER-124: requests of {callers}"
+    others = {name: one.client_id for name, one in applications.items() if name != "router"}
+    assert applications["router"].client_id not in others.values()
+
+
+@requirement("ROUTER-125")
+@needs("control")
+def test_cloud_with_a_certificate_of_another_authority_is_not_trusted(variant_world: VariantWorld) -> None:
+    """A trust store without the cloud's CA: the connection tests name the certificate, and nothing is uploaded."""
+    with variant_world(FOREIGN) as world:
+        tests = world.connection_tests()
+        for name in ("oauth", "cloud-qido"):
+            assert not tests[name].passed, f"ROUTER-125: {name} trusts a foreign authority"
+        assert "certificate" in tests["oauth"].detail.lower(), tests["oauth"].detail
+        study = world.series(instances=1)
+        assert world.send([study], "intake").all_success
+        world.expect("pacs", [study])
+        refused = world.send([study], "bridge").outcomes[0]
+        assert refused.status == 0xA700, f"ROUTER-043 (TLS): {shown(refused.status)}"
+        assert world.held("cloud", [study]) == set()
+
+
+@requirement("ROUTER-125")
+@needs("control")
+def test_verification_that_is_off_shows_in_the_status(world: World, variant_world: VariantWorld) -> None:
+    """The test-only flag is a warning of the status page; without it there is none."""
+    assert not [w for w in world.router.status()["warnings"] if "verif" in w], (
+        "ROUTER-125: the reference verifies"
+    )
+    with variant_world(NARROW) as narrow:
+        warnings = narrow.router.status()["warnings"]
+        assert [w for w in warnings if "verif" in w], f"ROUTER-125: not in the status: {warnings}"
+
+
+@requirement("ROUTER-127")
+@needs("http-interposer")
+def test_redirect_to_another_host_is_not_followed(world: World) -> None:
+    """A redirect is no success, and the host it names hears nothing, so no credentials reach it."""
+    study = world.series(instances=1)
+    heard: list[bytes] = []
+    with _listening(world, heard) as url:
+        redirect = link.respond(307, "", {"Location": f"{url}/v2/studies"})
+        with world.cloud_answers(Rule("redirect", redirect, Match(method="POST", times=4))):
+            answer = world.send([study], "bridge").outcomes[0]
+    assert answer.status not in (0x0000, 0xB000, 0xB006, 0xB007), f"ROUTER-127: {shown(answer.status)}"
+    assert heard == [], "ROUTER-127: the redirect was followed to another host"
+    assert world.send([study], "bridge").all_success
+    world.expect("cloud", [study])
+
+
+@contextmanager
+def _listening(world: World, heard: list[bytes]) -> Iterator[str]:
+    """A host of the test's own, which the router can reach as it reaches the workstation."""
+    bind, reached = world.deployment.workstation_bind, world.deployment.workstation
+    with socket.create_server((bind.host, bind.port)) as server:
+        server.settimeout(0.1)
+        ended = threading.Event()
+
+        def serve() -> None:
+            while not ended.is_set():
+                try:
+                    connection, _ = server.accept()
+                except TimeoutError:
+                    continue
+                with connection:
+                    heard.append(connection.recv(4096))
+
+        thread = threading.Thread(target=serve, name="other host", daemon=True)
+        thread.start()
+        try:
+            yield f"http://{reached.host}:{reached.port}"
+        finally:
+            ended.set()
+            thread.join()
+
+
+@requirement("ROUTER-127")
+@needs("link")
+def test_connections_are_reused(world: World) -> None:
+    """Thirty stores in a row need far fewer connections than requests."""
+    study = world.series(instances=30, matrix=16)
+    before = int(world.link.routes()["cloud"]["connections"])
+    assert world.send([study], "bridge").all_success
+    opened = int(world.link.routes()["cloud"]["connections"]) - before
+    assert opened <= 8, f"ROUTER-127: {opened} new connections for 30 stores"
+    world.expect("cloud", [study])
+
+
+@requirement("ROUTER-128")
+@needs("http-interposer", "control")
+@pytest.mark.parametrize("version", ["v2", "v1"])
+def test_version_segment_is_a_setting(world: World, variant_world: VariantWorld, version: str) -> None:
+    """Store, search and retrieval go to the configured version of the API."""
+    if version == "v2":
+        _uses_version(world, version)
+    else:
+        with variant_world(STRICT) as strict:
+            _uses_version(strict, version)
+
+
+def _uses_version(world: World, version: str) -> None:
+    study = world.series(instances=1)
+    mark = world.link_mark()
+    assert world.send([study], "intake").all_success
+    world.expect("cloud", [study])
+    assert world.move_through_bridge("STUDY", study).status == 0x0000
+    paths = {e.path for e in world.link_since(mark)}
+    assert len(paths) >= 3, paths
+    assert all(path.startswith(f"/{version}/") for path in paths), f"ROUTER-128: {sorted(paths)}"
+
+
+@requirement("ROUTER-203")
+@needs("identity-admin")
+@pytest.mark.parametrize("role", ["DICOM Data Writer", "DICOM Data Owner"])
+def test_router_works_without_the_right_to_delete(world: World, role: str) -> None:
+    """With read and store rights only everything works; the status warns when the token's role could delete, and only then."""
+    client = world.deployment.identity.applications["router"].client_id
+    study = world.series(instances=2)
+    world.identity_admin.set_application(client, roles=[role])
+    try:
+        with world.cloud_answers(_stores(401, times=1)):
+            assert world.send([study], "bridge").all_success
+        world.expect("cloud", [study])
+        assert world.find_through_bridge("STUDY", study).status == 0x0000
+        world.move_and_compare(study)
+        warned = [w for w in world.router.status()["warnings"] if "delete" in w]
+        assert bool(warned) is (role in DELETES), f"ROUTER-203 with role {role}: warnings {warned}"
+    finally:
+        world.identity_admin.set_application(client, roles=["DICOM Data Owner"])
+        with world.cloud_answers(_stores(401, times=1)):
+            world.send([study], "bridge")
