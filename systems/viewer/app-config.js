@@ -116,6 +116,8 @@ window.config = (settings => {
       redirect_uri: '/callback',
       post_logout_redirect_uri: '/signed-out',
       userStore: new InMemory(),
+      // Microsoft's identity provider has no endpoint for it; without this the sign-out would end in an error.
+      revokeAccessTokenOnSignout: false,
       ...(settings.ownSignOut && {
         metadataSeed: { end_session_endpoint: `${window.location.origin}/signed-out` },
       }),

@@ -19,6 +19,8 @@ from systems.viewer.settings import Settings
 _NAMED_BY_CONTENT = re.compile(r"(^|\.)[0-9a-f]{16}\.(js|wasm|woff2)$")
 _FOR_EVER = "public, max-age=31536000, immutable"
 _ASK_AGAIN = "no-cache"
+_NEVER = "no-store"
+"""For pages: one that the browser may keep comes back with its studies when Back is pressed after the sign-out."""
 _SIGNED_OUT = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Signed out</title>
 <meta name="viewport" content="width=device-width">
@@ -57,7 +59,7 @@ class _Site:
 
     async def signed_out(self, _: Request) -> Response:
         # The browser forgets what the page kept, whatever state the page was left in (W3C Clear Site Data).
-        cleared = {"Cache-Control": "no-store", "Clear-Site-Data": '"storage"'}
+        cleared = {"Cache-Control": _NEVER, "Clear-Site-Data": '"storage"'}
         return HTMLResponse(_SIGNED_OUT, headers=self._headers | cleared)
 
     async def file(self, request: Request) -> Response:
@@ -66,6 +68,7 @@ class _Site:
         if path is None:
             return PlainTextResponse("there is no such file\n", 404, headers=self._headers)
         kept = _FOR_EVER if _NAMED_BY_CONTENT.search(path.name) else _ASK_AGAIN
+        kept = _NEVER if path.suffix == ".html" else kept
         headers = self._headers | {"Cache-Control": kept, "Vary": "Accept-Encoding"}
         media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         packed = path.with_name(f"{path.name}.gz")

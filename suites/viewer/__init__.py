@@ -1,0 +1,1 @@
+"""The viewer of the cloud, driven in a real browser."""
