@@ -1,15 +1,14 @@
 """What the tests of the prefetch hold in their hands: HL7 messages, an MLLP sender, a cloud with priors."""
 
-import socket
 from collections.abc import Sequence
-from typing import Self
 
 import requests
 from pydicom.dataset import Dataset
 
+from fixtures.actors import ris
+from fixtures.actors.ris import Order
+from fixtures.deployment.spec import Address
 from tests.router.fakes import part10
-
-START, END = b"\x0b", b"\x1c\r"
 
 
 def order(
@@ -24,51 +23,14 @@ def order(
     header: str = "",
 ) -> bytes:
     """An order message; `more` are further segments, `header` further fields of MSH."""
-    msh = f"MSH|^~\\&|RIS|HOSPITAL|ROUTER|IT|20221122120000||{kind}|{control}|{processing}|{version}{header}"
-    return f"{msh}\rPID|1||{patient_id}||{name}||19850828|F\r{more}".encode()
-
-
-class Sender:
-    """An MLLP connection."""
-
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=20)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
-
-    def write(self, content: bytes) -> None:
-        self._socket.sendall(content)
-
-    def read(self) -> bytes:
-        """The next answer without its frame; empty when the router has closed."""
-        seen = b""
-        while not seen.endswith(END):
-            chunk = self._socket.recv(65536)
-            if not chunk:
-                return b""
-            seen += chunk
-        assert seen.startswith(START)
-        return seen[1 : -len(END)]
-
-    def ask(self, message: bytes) -> bytes:
-        self.write(START + message + END)
-        return self.read()
+    made = Order(patient_id, name, kind, control, version, processing, header, more)
+    return made.encode()
 
 
 def send_order(port: int, message: bytes) -> tuple[str, str]:
     """MSA-1 and MSA-2 of the answer."""
-    with Sender(port) as sender:
-        return msa(sender.ask(message))
-
-
-def msa(answer: bytes) -> tuple[str, str]:
-    fields = next(line for line in answer.decode().split("\r") if line.startswith("MSA|")).split("|")
-    return fields[1], fields[2]
+    answer = ris.send_order(Address("127.0.0.1", port), message)
+    return answer.code, answer.control_id
 
 
 def put_into_cloud(service: str, datasets: Sequence[Dataset]) -> None:

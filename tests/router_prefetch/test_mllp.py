@@ -7,9 +7,10 @@ from typing import TypeVar
 
 import pytest
 
+from fixtures.actors.ris import END, START, connected
+from fixtures.deployment.spec import Address
 from systems.router.errors import ResourceError
 from systems.router.prefetch.mllp import MllpPath
-from tests.router_prefetch.peers import END, START, Sender
 from tests.router_prefetch.test_orders import hl7
 
 T = TypeVar("T")
@@ -41,7 +42,7 @@ def test_messages_of_one_connection_are_answered_in_order() -> None:
     """ROUTER-002: several in one packet, one in several packets, and noise between them."""
 
     def work(port: int) -> list[bytes]:
-        with Sender(port) as sender:
+        with connected(Address("127.0.0.1", port)) as sender:
             sender.write(START + b"one" + END + b"\r\n" + START + b"tw")
             seen = [sender.read()]
             sender.write(b"o" + END)
@@ -54,7 +55,7 @@ def test_message_that_is_too_long_is_answered_and_the_connection_closed() -> Non
     """ROUTER-136: memory is bounded."""
 
     def work(port: int) -> tuple[bytes, bytes]:
-        with Sender(port) as sender:
+        with connected(Address("127.0.0.1", port)) as sender:
             sender.write(START + b"MSH" + b"x" * 5000)
             return sender.read(), sender.read()
 
@@ -73,7 +74,7 @@ def test_silent_slow_and_foreign_senders_are_cut_off(sent: bytes, values: dict[s
     """ROUTER-002: nobody holds a connection for nothing."""
 
     def work(port: int) -> bytes:
-        with Sender(port) as sender:
+        with connected(Address("127.0.0.1", port)) as sender:
             sender.write(sent)
             return sender.read()
 
@@ -84,9 +85,9 @@ def test_number_of_connections_is_bounded() -> None:
     """ROUTER-002: the one too many is closed, the others are served."""
 
     def work(port: int) -> list[bytes]:
-        with Sender(port) as first:
+        with connected(Address("127.0.0.1", port)) as first:
             seen = [first.ask(b"a")]
-            with Sender(port) as second:
+            with connected(Address("127.0.0.1", port)) as second:
                 seen.append(second.read())
             return [*seen, first.ask(b"b")]
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from fixtures.actors.ris import acknowledgement
 from systems.router.config.prefetch import Hl7Listener, Prefetch, prefetch
 from systems.router.config.reader import Section
 from systems.router.errors import ConfigError
@@ -11,7 +12,7 @@ from systems.router.prefetch.acknowledge import acknowledge
 from systems.router.prefetch.hl7_text import RefusedMessageError, read_header
 from systems.router.prefetch.order import read_order
 from systems.router.prefetch.trigger import Trigger
-from tests.router_prefetch.peers import msa, order
+from tests.router_prefetch.peers import order
 
 
 def settings(**values: object) -> Prefetch:
@@ -79,7 +80,7 @@ def test_what_cannot_be_taken_is_refused_with_code_and_place(
     error = refusal(message)
     assert (error.code, error.error[0], error.place) == (code, number, place)
     answer = acknowledge(read_header(message), error).decode()
-    assert msa(answer.encode())[0] == code
+    assert acknowledgement(answer.encode()).code == code
     assert f"{number}" in next(line for line in answer.split("\r") if line.startswith("ERR|"))
 
 
@@ -90,7 +91,8 @@ def test_acknowledgement_echoes_the_control_id_and_swaps_the_sides() -> None:
     fields = answer.split("\r")[0].split("|")
     assert fields[2:6] == ["ROUTER", "IT", "RIS", "HOSPITAL"]
     assert (fields[8], fields[11]) == ("ACK^O01^ACK", "2.5")
-    assert msa(answer.encode()) == ("AA", "ID-7")
+    seen = acknowledgement(answer.encode())
+    assert (seen.code, seen.control_id) == ("AA", "ID-7")
     old = order("", version="2.3", control="ID-8")
     error = next(
         line for line in acknowledge(read_header(old), refusal(old)).decode().split("\r") if line[:3] == "ERR"
