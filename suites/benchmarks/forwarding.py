@@ -24,7 +24,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 SIDES = ("dimse", "web")
 DRAINED_WITHIN = 60.0
 """Seconds after the last acknowledgement; what has not arrived by then is lost as far as a measurement goes."""
-ONE_BY_ONE = 60
+ONE_BY_ONE = 32
 ORTHANC_JOBS = 6
 """Jobs Orthanc works on side by side: as many as the router has workers (2 to the PACS, 4 to the cloud); its default is 2."""
 
@@ -223,7 +223,7 @@ def _delivered(driven: Driven, seconds: float, meter: Meter, void: str) -> Sampl
     client = driven.cpu_seconds / seconds
     measured = Driven(driven.acknowledged, [], driven.problems, seconds, driven.cpu_seconds)
     spent = Cores(client, cores.server, cores.others, cores.sink)
-    return sample_of(measured, spent, void=void, **{"behind s": seconds - driven.seconds})
+    return sample_of(measured, spent, void=void, figures={"behind s": seconds - driven.seconds})
 
 
 def _drained(sink: Sink, count: int) -> str:

@@ -27,7 +27,11 @@ class Bench:
 
     def stream(self) -> Stream:
         """Names that nothing else of this run has."""
-        return Stream(self.run, next(self._streams))
+        return Stream(self.run, self.next_stream())
+
+    def next_stream(self) -> int:
+        """The number of a stream of its own."""
+        return next(self._streams)
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def stow_sample(bench: Bench, archive: Archive, load: Load) -> tuple[Sample, Ack
             sender.close()
     void = read_back(archive.web, driven.acknowledged) if driven.acknowledged else ""
     sample = sample_of(driven, meter.cores(driven.cpu_seconds), void=void)
-    return _with_client_cost(sample, driven.cpu_seconds), driven.acknowledged
+    return with_client_cost(sample, driven.cpu_seconds), driven.acknowledged
 
 
 def store_sample(bench: Bench, archive: Archive, corpus: str, concurrency: int) -> Sample:
@@ -85,12 +89,10 @@ def store_sample(bench: Bench, archive: Archive, corpus: str, concurrency: int) 
         for sender in senders:
             sender.close()
     void = read_back(archive.web, driven.acknowledged) if driven.acknowledged else ""
-    return _with_client_cost(
-        sample_of(driven, meter.cores(driven.cpu_seconds), void=void), driven.cpu_seconds
-    )
+    return with_client_cost(sample_of(driven, meter.cores(driven.cpu_seconds), void=void), driven.cpu_seconds)
 
 
-def _with_client_cost(sample: Sample, cpu_seconds: float) -> Sample:
+def with_client_cost(sample: Sample, cpu_seconds: float) -> Sample:
     """Add what an instance cost the client, in microseconds of CPU."""
     cost = cpu_seconds / sample.count * 1e6 if sample.count else 0.0
     return replace(sample, figures={**sample.figures, "client us": cost})

@@ -26,7 +26,7 @@ class Settings:
         return cls(
             quick=quick,
             targets=tuple(environment.get("BENCH_TARGETS", "emulator,orthanc").split(",")),
-            rounds=int(environment.get("BENCH_ROUNDS", "3" if quick else "7")),
+            rounds=int(environment.get("BENCH_ROUNDS", "3" if quick else "5")),
             seconds=0.5 if quick else 0.6,
             sample_bytes=(60 if quick else 100) * 10**6,
             folder=Path(environment.get("BENCH_DIR", "reports/out/benchmark")),
