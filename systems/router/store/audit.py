@@ -5,14 +5,19 @@ synced; so after a crash at any point the file is completed from the outbox, wit
 """
 
 import hashlib
+import io
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import orjson
 
+from systems.router.errors import ResourceError
+
+log = logging.getLogger(__name__)
 GENESIS: Final = "0" * 64
 _ROTATE_BYTES: Final = 64 << 20
 # Far more than a line: the start of the router does not depend on how long the file has grown.
@@ -27,7 +32,8 @@ class Audit:
         self._folder = folder
         self._connection = connection
         self._pending: list[bytes] = []
-        self._file: BinaryIO
+        self._unwritten = b""
+        self._file: io.FileIO
         self._seq, self._hash = self._recover()
         self._made = (self._seq, self._hash)
         self._unsynced = 0
@@ -44,19 +50,36 @@ class Audit:
         self._made = (self._seq, self._hash)
 
     def committed(self) -> None:
-        """Append the lines of the committed transaction to the file."""
+        """Append the lines of the committed transaction to the file.
+
+        They are durable in the outbox already, so a file that cannot be written now is no failure of the transaction:
+        what is left of them is written first the next time.
+        """
         if not self._pending:
             return
-        first = self._seq + 1
+        try:
+            if self._file.tell() > _ROTATE_BYTES:
+                self._rotate(self._seq + 1)
+        except (OSError, sqlite3.Error):
+            log.exception("the audit file cannot be followed by another")
         self._seq, self._hash = self._made
-        if self._file.tell() > _ROTATE_BYTES:
-            self.sync()
-            self._file.close()
-            self._file = (self._folder / _name(first)).open("ab")
-        self._file.write(b"".join(self._pending))
-        self._file.flush()
         self._unsynced += len(self._pending)
+        self._unwritten += b"".join(self._pending)
         self._pending.clear()
+        try:
+            self._write()
+        except OSError:
+            log.exception("the audit file cannot be written; its lines wait in the index")
+
+    def _rotate(self, first: int) -> None:
+        self.sync()
+        following = _open(self._folder / _name(first))
+        self._file.close()
+        self._file = following
+
+    def _write(self) -> None:
+        while self._unwritten:
+            self._unwritten = self._unwritten[self._file.write(self._unwritten) or 0 :]
 
     @property
     def unsynced(self) -> int:
@@ -64,15 +87,24 @@ class Audit:
         return self._unsynced
 
     def sync(self) -> None:
-        """Sync the file and empty the outbox."""
+        """Sync the file and empty the outbox.
+
+        Raises:
+            OSError, sqlite3.Error: not possible now; the outbox still holds the lines.
+
+        """
         if self._unsynced:
+            self._write()
             os.fdatasync(self._file.fileno())
             self._connection.execute("DELETE FROM audit_outbox WHERE seq <= ?", (self._seq,))
             self._unsynced = 0
 
     def close(self) -> None:
         """Sync and close."""
-        self.sync()
+        try:
+            self.sync()
+        except (OSError, sqlite3.Error):
+            log.exception("the audit file is completed at the next start")
         self._file.close()
 
     def _recover(self) -> tuple[int, str]:
@@ -80,20 +112,33 @@ class Audit:
         path = files[-1] if files else self._folder / _name(1)
         last_line = _cut_after_last_line(path) if path.exists() else b""
         if last_line:
-            last = orjson.loads(last_line)
-            seq, digest = int(last["seq"]), str(last["hash"])
+            seq, digest = _position(last_line, path)
         else:
             seq, digest = max(0, int(path.stem.removeprefix("audit-")) - 1), GENESIS
-        self._file = path.open("ab")
+        self._file = _open(path)
         rows = self._connection.execute("SELECT line FROM audit_outbox WHERE seq > ? ORDER BY seq", (seq,))
         for (line,) in rows.fetchall():
-            self._file.write(line.encode())
-            last = orjson.loads(line)
-            seq, digest = int(last["seq"]), str(last["hash"])
-        self._file.flush()
+            self._unwritten += line.encode()
+            seq, digest = _position(line.encode(), path)
+        self._write()
         os.fdatasync(self._file.fileno())
         self._connection.execute("DELETE FROM audit_outbox")
         return seq, digest
+
+
+def _open(path: Path) -> io.FileIO:
+    """Unbuffered, so that what a full disk took is known."""
+    return path.open("ab", buffering=0)
+
+
+def _position(line: bytes, path: Path) -> tuple[int, str]:
+    try:
+        last = orjson.loads(line)
+        return int(last["seq"]), str(last["hash"])
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        raise ResourceError(
+            f"the last line of {path} is no audit line; move the damaged file away, a new one is then begun"
+        ) from error
 
 
 def _cut_after_last_line(path: Path) -> bytes:

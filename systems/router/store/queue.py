@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import logging
 import os
+import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
@@ -37,9 +38,14 @@ class SqliteQueue:
         self._connection = open_index(data / "index.sqlite")
         self.spool = Spool(data / "spool", limits)
         self.audit_folder = data / "audit"
-        audit = Audit(self.audit_folder, self._connection)
-        self._recover()
-        self._counters = Counters(self._connection)
+        try:
+            audit = Audit(self.audit_folder, self._connection)
+            self._recover()
+            self._counters = Counters(self._connection)
+        except sqlite3.Error as error:
+            raise ResourceError(
+                f"index {data / 'index.sqlite'} cannot be used: {error}; repair the disk or restore the data folder as a whole"
+            ) from error
         self._ready: dict[str, asyncio.Event] = {}
         transaction = Transaction(self._connection, self.spool, audit, self._counters)
         self._audit = audit

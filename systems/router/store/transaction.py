@@ -1,14 +1,19 @@
 """One group commit: the pack, the index rows, the counters and the audit lines that become durable together."""
 
+import logging
 import sqlite3
 import time
 from pathlib import Path
+from typing import Final
 
 from systems.router.objects import Received
 from systems.router.store.audit import Audit
 from systems.router.store.counters import Counters
 from systems.router.store.model import Location
 from systems.router.store.spool import Spool
+
+log = logging.getLogger(__name__)
+_CLOCK_JUMP_SECONDS: Final = 2.0
 
 
 class Transaction:
@@ -22,6 +27,7 @@ class Transaction:
         self.audit = audit
         self.counters = counters
         self.now = 0.0
+        self._clock_offset = self._moved_to = time.time() - time.monotonic()
         self.ready: set[str] = set()
         self._pack = ""
         self._parts: list[bytes] = []
@@ -33,6 +39,7 @@ class Transaction:
     def begin(self) -> None:
         """Start collecting."""
         self.now = time.time()
+        self._moved_to = self._clock_offset
         self.ready = set()
         self._pack = ""
         self._parts = []
@@ -40,6 +47,20 @@ class Transaction:
         self._adopted = []
         self._released = set()
         self.connection.execute("BEGIN IMMEDIATE")
+        self._follow_clock()
+
+    def _follow_clock(self) -> None:
+        """Back-off is kept in wall-clock time, which survives a restart; when that clock is set, it moves along."""
+        offset = self.now - time.monotonic()
+        moved = offset - self._clock_offset
+        if abs(moved) < _CLOCK_JUMP_SECONDS:
+            return
+        self._moved_to = offset
+        self.connection.execute(
+            "UPDATE task SET not_before = not_before + ? WHERE state = 0 AND not_before > 0", (moved,)
+        )
+        self.audit.add("clock set", self.now, moved_seconds=round(moved, 3))
+        log.warning("the clock was set by %.1f s; waiting deliveries keep their pauses", moved)
 
     def place(self, received: Received) -> Location:
         """Give an object its place in the spool; the bytes are written by `commit`."""
@@ -74,9 +95,14 @@ class Transaction:
         if self._pack:
             self.spool.keep(self._size)
         self.spool.bytes_used += self._size + sum(received.size for received, _, _ in self._adopted)
+        self._clock_offset = self._moved_to
         self.counters.committed()
         self.audit.committed()
-        self._remove_released()
+        try:
+            self._remove_released()
+        except (OSError, sqlite3.Error):
+            # It is committed; what could not be removed is at the next start.
+            log.exception("delivered files could not be removed")
 
     def rollback(self) -> None:
         """Leave nothing behind of what was collected (ROUTER-047)."""

@@ -56,8 +56,15 @@ class Writer:
             if self._transaction.audit.unsynced and (
                 not batch or self._transaction.audit.unsynced > _AUDIT_SYNC_LINES
             ):
-                self._transaction.audit.sync()
-        self._transaction.audit.sync()
+                self._sync_audit()
+        self._sync_audit()
+
+    def _sync_audit(self) -> None:
+        """What cannot be synced now stays in the outbox; this thread must not end for it."""
+        try:
+            self._transaction.audit.sync()
+        except (OSError, sqlite3.Error):
+            log.exception("the audit trail cannot be synced")
 
     def _gather(self) -> tuple[list[tuple[Operation, asyncio.Future[Any]]], bool]:
         batch: list[tuple[Operation, asyncio.Future[Any]]] = []
