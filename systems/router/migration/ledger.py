@@ -68,27 +68,25 @@ class MigrationLedger:
         """Record the chosen studies with state and reason, in order, at once."""
 
         def write(connection: sqlite3.Connection) -> None:
-            with connection:
-                connection.execute("BEGIN")
-                connection.execute("DELETE FROM study WHERE job = ?", (job,))
-                connection.executemany(
-                    "INSERT INTO study(job, position, study_instance_uid, pacs_id, study_date, study_time, state, reason) "
-                    "VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
-                    [
-                        (
-                            job,
-                            position,
-                            study.study_instance_uid,
-                            study.pacs_id,
-                            study.date,
-                            study.time,
-                            state,
-                            reason,
-                        )
-                        for position, (study, state, reason) in enumerate(entries)
-                    ],
-                )
-                connection.execute("UPDATE job SET planned = 1 WHERE id = ?", (job,))
+            connection.execute("DELETE FROM study WHERE job = ?", (job,))
+            connection.executemany(
+                "INSERT INTO study(job, position, study_instance_uid, pacs_id, study_date, study_time, state, reason) "
+                "VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        job,
+                        position,
+                        study.study_instance_uid,
+                        study.pacs_id,
+                        study.date,
+                        study.time,
+                        state,
+                        reason,
+                    )
+                    for position, (study, state, reason) in enumerate(entries)
+                ],
+            )
+            connection.execute("UPDATE job SET planned = 1 WHERE id = ?", (job,))
 
         await self._do(write)
 
