@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="WORDS",
         help="parts, apart by commas: stow, cstore, forwarding, retrieval, migration, harness, memory (default: all)",
     )
-    parser.add_argument("--rounds", type=int, help="rounds of each cell (default: 7, quick 3)")
+    parser.add_argument("--rounds", type=int, help="rounds of each cell (default: 5, quick 3)")
     parser.add_argument("--gate", action="store_true", help="exit with 1 when something has become slower")
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where results go")
     parser.add_argument("--history", type=Path, default=HISTORY, metavar="FILE", help="earlier runs")
@@ -101,7 +101,13 @@ def load(words: Sequence[str]) -> int:
     try:
         if arguments.join:
             return max(process.wait() for process in started)
-        bind = () if any(word.startswith("--web-host") for word in rest) else ("--web-host", "127.0.0.1")
+        # Open to this machine only, unless told otherwise: both speak to whoever comes.
+        bind = [
+            part
+            for option in ("--web-host", "--master-bind-host")
+            if not any(word.partition("=")[0] == option for word in rest)
+            for part in (option, "127.0.0.1")
+        ]
         say(f"{arguments.workers} workers; the page: http://127.0.0.1:8089 (unless --headless)")
         return run([*locust, "--master", "--expect-workers", str(arguments.workers), *bind, *rest]).returncode
     finally:

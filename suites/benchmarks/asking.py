@@ -19,7 +19,7 @@ from suites.benchmarks.targets import Archive
 JSON = "application/dicom+json"
 READ_BACK_EVERY = 50
 _BATCH = 50
-_SIDES = 4
+_SIDES = 5
 
 
 @dataclass
