@@ -55,7 +55,10 @@ _ranges = st.one_of(
 
 
 def _stored(tag: int) -> st.SearchStrategy[str | None]:
-    texts = _days if tag in _DATES else _names if tag in _NAMES else _texts
+    if tag in _DATES:
+        # A store indexes dates only, never an empty value.
+        return st.one_of(st.none(), _days, _days, _days)
+    texts = _names if tag in _NAMES else _texts
     return st.one_of(st.none(), st.just(""), texts, texts, texts)
 
 

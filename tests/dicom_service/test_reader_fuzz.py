@@ -3,12 +3,17 @@
 import mmap
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
+from unittest import mock
 
+import pydicom
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from systems.dicom_service.dicom import quick
 from systems.dicom_service.dicom.elements import Element, open_part10
-from systems.dicom_service.dicom.intake import examine
+from systems.dicom_service.dicom.intake import Examined, examine
 from systems.dicom_service.dicom.json_model import to_json
 from systems.dicom_service.storage.blobs import Incoming
 from systems.dicom_service.web.multipart import ContentType, PartReader, Receiver
@@ -131,3 +136,75 @@ def test_files_are_refused_or_read_inside_their_bytes(data: st.DataObject, versi
         mapped.flush()
         with mmap.mmap(mapped.fileno(), 0, access=mmap.ACCESS_READ) as view:
             assert examine(view, version=version, study=None) == found
+
+
+def _both(file: bytes) -> tuple[Examined | str, Examined | str]:
+    """Return what a store makes of a file by whichever way it takes, and by the long way."""
+
+    def outcome() -> Examined | str:
+        try:
+            return examine(file, version=2, study=None)
+        except HeaderError as error:
+            return f"{type(error).__name__}: {error}"
+
+    either = outcome()
+    with mock.patch("systems.dicom_service.dicom.intake.open_usual", return_value=None):
+        return either, outcome()
+
+
+_NAMED = {
+    "UTF-8": part10(dataset(PatientName="山田^太郎=やまだ", StudyDescription="头部 CT", InstitutionName="Ü")),
+    "Latin-1": part10(
+        dataset(SpecificCharacterSet="ISO_IR 100", PatientName="Müller^Jörg", AccessionNumber="Ä")
+    ),
+    "Japanese": part10(
+        dataset(
+            SpecificCharacterSet=["", "ISO 2022 IR 87"], PatientName="Yamada^Tarou=山田^太郎=やまだ^たろう"
+        )
+    ),
+    "Cyrillic": part10(
+        dataset(SpecificCharacterSet="ISO_IR 144", PatientName="Люк", StudyDescription="я" * 80)
+    ),
+    "long": part10(dataset(PatientName="A" * 64 + "^" * 4, StudyDescription="x" * 65)),
+    "sequences": _FILE,
+}
+
+
+@settings(max_examples=500, deadline=None, derandomize=True)
+@given(data=st.data(), name=st.sampled_from(sorted(_NAMED)))
+def test_short_way_judges_as_the_long_one(data: st.DataObject, name: str) -> None:
+    """Whatever was stored before and however a file is damaged, both ways give the same outcome and the same index."""
+    either, long_way = _both(_damaged(data, _NAMED[name], _HEADERS))
+    assert either == long_way
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted((Path(pydicom.__file__).parent / "data" / "test_files").rglob("*.dcm")),
+    ids=lambda p: p.name,
+)
+def test_short_way_judges_real_files_as_the_long_one(path: Path) -> None:
+    """The files of pydicom, twice: what the first time was remembered changes nothing."""
+    file = path.read_bytes()
+    first, long_way = _both(file)
+    assert first == long_way
+    assert _both(file) == (first, first)
+
+
+def test_usual_files_take_the_short_way() -> None:
+    """Else the comparison above would compare nothing; names in other scripts are usual too."""
+    for name in ("UTF-8", "Latin-1", "sequences"):
+        assert quick.open_usual(_NAMED[name]) is not None, name
+    assert quick.open_usual(_NAMED["long"]) is None
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many different elements come, the memory keeps few."""
+    monkeypatch.setattr(quick, "_MOST_REMEMBERED", 50)
+    for number in range(40):
+        assert (
+            quick.open_usual(part10(dataset(StudyDescription="x" * number, InstanceNumber=number)))
+            is not None
+        )
+    assert len(quick._usual) <= 50
+    assert len(quick._headers) <= 50

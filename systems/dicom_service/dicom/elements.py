@@ -20,7 +20,7 @@ from systems.shared.header_scan import (
     read_file_meta,
 )
 
-__all__ = ["Buffer", "DataSet", "Element", "describe_part10", "open_part10", "read_data_set"]
+__all__ = ["Buffer", "DataSet", "Element", "describe_part10", "open_part10", "read_data_set", "read_meta"]
 
 _LARGEST_INFLATED_HEAD = 1 << 28
 _PREAMBLE = 132
@@ -67,7 +67,7 @@ def describe_part10(data: Buffer) -> DataSet:
 
 def _open(data: Buffer) -> tuple[FileMeta, DataSet]:
     if data[128:_PREAMBLE] == b"DICM":
-        meta = _meta(data)
+        meta = read_meta(data)
     elif data[:2] == b"\x02\x00":
         meta = _meta_without_preamble(data)
     elif data[:1] < b"\x80" and data[1:2] == b"\x00":
@@ -92,7 +92,8 @@ def read_data_set(data: Buffer, meta: FileMeta) -> DataSet:
     return DataSet(data, elements, reader.little_endian, explicit, reader.pixels_start, reader.pixels_stop)
 
 
-def _meta(data: Buffer) -> FileMeta:
+def read_meta(data: Buffer) -> FileMeta:
+    """Return the file meta information of a file with a preamble; raises `HeaderError`."""
     head = data[: 1 << 16]
     try:
         return read_file_meta(head)

@@ -16,6 +16,7 @@ from systems.dicom_service.dicom.attributes import (
     shown,
 )
 from systems.dicom_service.dicom.elements import Buffer, DataSet, open_part10
+from systems.dicom_service.dicom.quick import open_usual
 from systems.dicom_service.dicom.text import TEXT_VRS, Decoder, unpadded
 from systems.dicom_service.dicom.uids import is_uid
 from systems.dicom_service.tags.definitions import NO_TAGS, TagSet
@@ -67,8 +68,10 @@ def examine(
 
     Raises `HeaderError` when the bytes cannot be parsed at all (STOW-026).
     """
-    meta, data_set = open_part10(data)
-    return _Examination(data_set, meta.transfer_syntax_uid, version, study, tags, full=full).run(len(data))
+    opened = open_usual(data) if version == 2 and not full and not tags.by_number else None
+    meta, data_set = opened or open_part10(data)
+    examination = _Examination(data_set, meta.transfer_syntax_uid, version, study, tags, full=full)
+    return examination.run(len(data), usual=opened is not None)
 
 
 class _Examination:
@@ -95,7 +98,7 @@ class _Examination:
         self._multiple = False
         self._known: dict[int, list[str] | None] = {}
 
-    def run(self, size: int) -> Examined:
+    def run(self, size: int, *, usual: bool) -> Examined:
         self._check_required()
         if self._version == 1:
             self._check_v1()
@@ -103,7 +106,8 @@ class _Examination:
             if self._full:
                 self._fatal = {**self._violations(self._data_set, self._decoder), **self._fatal}
         else:
-            self._reasons = self._violations(self._data_set, self._decoder)
+            if not usual:
+                self._reasons = self._violations(self._data_set, self._decoder)
             if not self._fatal:
                 self._check_v2_patient_id()
         found = Examined(self._first(SOP_CLASS_UID), self._first(SOP_INSTANCE_UID))

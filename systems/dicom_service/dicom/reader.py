@@ -13,7 +13,7 @@ _ITEM_END = 0xFFFEE00D
 _SEQUENCE_END = 0xFFFEE0DD
 _DEEPEST_NESTING = 100
 
-_SHORT_VRS = {
+SHORT_VRS = {
     vr.encode(): vr
     for vr in [
         "AE",
@@ -70,11 +70,13 @@ def looks_explicit(data: Buffer, position: int) -> bool:
     return len(vr) == 2 and 0x40 < vr[0] < 0x5B and 0x40 < vr[1] < 0x5B
 
 
-_new: Callable[[type[Element], tuple[int, str, int, int, None]], Element] = tuple.__new__
+new_element: Callable[[type[Element], tuple[int, str, int, int, list[list[Element]] | None]], Element] = (
+    tuple.__new__
+)
 """Makes an element without the detour of its constructor."""
 
 
-class _Cut(Exception):  # noqa: N818 - a signal inside this module
+class Cut(Exception):  # noqa: N818 - a signal inside this module
     """The bytes end inside an element."""
 
 
@@ -98,7 +100,7 @@ class Reader:
         """Return the elements from `position` to the end of the bytes or to where they are cut."""
         elements: list[Element] = []
         # Nearly all elements have a short header; calls and attribute look-ups for each would double the time.
-        end, data, explicit, header, short = self.end, self.data, self.explicit, self._explicit, _SHORT_VRS
+        end, data, explicit, header, short = self.end, self.data, self.explicit, self._explicit, SHORT_VRS
         try:
             while position + 8 <= end:
                 if explicit:
@@ -107,18 +109,20 @@ class Reader:
                     if vr is not None and group != 0x7FE0:
                         stop = position + 8 + length
                         if stop > end:
-                            raise _Cut  # noqa: TRY301 - a call for each element would cost more
-                        elements.append(_new(Element, (group << 16 | number, vr, position + 8, stop, None)))
+                            raise Cut  # noqa: TRY301 - a call for each element would cost more
+                        elements.append(
+                            new_element(Element, (group << 16 | number, vr, position + 8, stop, None))
+                        )
                         position = stop
                         continue
-                element, after = self._element(position, end, self.explicit, 0)
+                element, after = self.element(position, end, self.explicit, 0)
                 if element.tag == _ITEM_END:
                     break
                 if element.tag >> 16 == 0x7FE0:
                     self._note_pixels(position, after)
                 elements.append(element)
                 position = after
-        except _Cut:
+        except Cut:
             self.pixels_start = min(self.pixels_start, position)
             self.pixels_stop = end if self.pixels_start == position else self.pixels_stop
         return elements
@@ -127,26 +131,26 @@ class Reader:
         self.pixels_start = min(self.pixels_start, start)
         self.pixels_stop = after
 
-    def _element(self, position: int, end: int, explicit: bool, depth: int) -> tuple[Element, int]:
+    def element(self, position: int, end: int, explicit: bool, depth: int) -> tuple[Element, int]:
         """Return the element at `position` and where the next one starts."""
         tag, vr, length, start = self._header(position, end, explicit)
         if vr == "SQ" or length == _UNDEFINED:
             return self._nested(tag, vr, length, start, end, explicit, depth)
         stop = start + length
         if stop > end:
-            raise _Cut
-        return Element(tag, vr, start, stop, None), stop
+            raise Cut
+        return new_element(Element, (tag, vr, start, stop, None)), stop
 
     def _header(self, position: int, end: int, explicit: bool) -> tuple[int, str, int, int]:
         if explicit:
             group, number, code, length = self._explicit(self.data, position)
-            vr = _SHORT_VRS.get(code)
+            vr = SHORT_VRS.get(code)
             if vr is not None:
                 return group << 16 | number, vr, length, position + 8
             vr = _LONG_VRS.get(code)
             if vr is not None:
                 if position + 12 > end:
-                    raise _Cut
+                    raise Cut
                 return group << 16 | number, vr, self._length(self.data, position + 8)[0], position + 12
             if b"AA" <= code <= b"ZZ":
                 return group << 16 | number, "UN", length, position + 8
@@ -159,14 +163,14 @@ class Reader:
     ) -> tuple[Element, int]:
         if vr not in ("SQ", "UN") and (explicit or tag >> 16 == 0x7FE0):
             stop = self._fragments_end(start, end)
-            return Element(tag, vr, start, stop, None), stop + 8
+            return new_element(Element, (tag, vr, start, stop, None)), stop + 8
         if depth >= _DEEPEST_NESTING:
             raise NotDicom(f"sequences are nested deeper than {_DEEPEST_NESTING}")
         limit = end if length == _UNDEFINED else start + length
         if limit > end:
-            raise _Cut
+            raise Cut
         items, stop, after = self._items(start, limit, explicit and vr != "UN", depth, length == _UNDEFINED)
-        return Element(tag, "SQ", start, stop, items), after
+        return new_element(Element, (tag, "SQ", start, stop, items)), after
 
     def _items(
         self, position: int, end: int, explicit: bool, depth: int, delimited: bool
@@ -175,16 +179,16 @@ class Reader:
         items: list[list[Element]] = []
         while position < end or delimited:
             if position + 8 > end:
-                raise _Cut
+                raise Cut
             group, number, length = self._implicit(self.data, position)
             tag = group << 16 | number
             if tag == _SEQUENCE_END:
                 return items, position, position + 8
             if tag != _ITEM:
-                raise _Cut
+                raise Cut
             limit = end if length == _UNDEFINED else position + 8 + length
             if limit > end:
-                raise _Cut
+                raise Cut
             item, position = self._item(position + 8, limit, explicit, depth, length == _UNDEFINED)
             items.append(item)
         return items, position, position
@@ -195,10 +199,24 @@ class Reader:
         elements: list[Element] = []
         # Writers put implicit items into explicit files, never the reverse (PS3.5 section 6.2.2).
         explicit = explicit and looks_explicit(self.data, position)
+        data, header, short = self.data, self._explicit, SHORT_VRS
         while position < end or delimited:
             if position + 8 > end:
-                raise _Cut
-            element, position = self._element(position, end, explicit, depth + 1)
+                raise Cut
+            if explicit:
+                # As at the top level: most elements are short, and calls would double the time.
+                group, number, code, length = header(data, position)
+                vr = short.get(code)
+                if vr is not None:
+                    stop = position + 8 + length
+                    if stop > end:
+                        raise Cut
+                    elements.append(
+                        new_element(Element, (group << 16 | number, vr, position + 8, stop, None))
+                    )
+                    position = stop
+                    continue
+            element, position = self.element(position, end, explicit, depth + 1)
             if element.tag == _ITEM_END:
                 return elements, position
             elements.append(element)
@@ -217,7 +235,7 @@ class Reader:
                     b"\xfe\xff\xdd\xe0" if self.little_endian else b"\xff\xfe\xe0\xdd", start
                 )
                 if found < 0:
-                    raise _Cut
+                    raise Cut
                 return found
             position += 8 + length
-        raise _Cut
+        raise Cut

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from systems.dicom_service.dicom import dictionary
 from systems.dicom_service.dicom.attributes import shown
-from systems.dicom_service.dicom.elements import DataSet, Element
+from systems.dicom_service.dicom.elements import Buffer, DataSet, Element
 from systems.dicom_service.dicom.rules_v1 import has_control
 from systems.dicom_service.dicom.text import SINGLE_TEXT_VRS, Decoder
 
@@ -39,7 +39,7 @@ _USUAL_LISTS = {
 }
 _USUAL_LISTS["UI"] = re.compile(rb"(?=[0-9.]{1,64}\0?\Z)[1-9][0-9]*(\.(0|[1-9][0-9]*))*\0?")
 _USUAL_LISTS["PN"] = re.compile(
-    rb"[\x20-\x3c\x3e-\x5b\x5d\x5f-\x7e]{0,30}(\^[\x20-\x3c\x3e-\x5b\x5d\x5f-\x7e]{0,7}){0,4}"
+    rb"(?=[\x20-\x3c\x3e-\x5b\x5d-\x7e]{0,64}\Z)[^^]*(\^[^^]*){0,4}",
 )
 _USUAL_LISTS["ST"] = re.compile(rb"(?s).{0,1024}")
 _USUAL_LISTS["LT"] = re.compile(rb"(?s).{0,10240}")
@@ -89,6 +89,7 @@ class _Usual(dict[int, tuple[Callable[[bytes], object], int, float]]):
 
 _REMEMBERED_TAGS = 4096
 _USUAL_OF = {vr: _Usual(vr) for vr in _USUAL_LISTS}
+_JUDGED = _USUAL_OF.keys() | _NUMBER_SIZES.keys()
 
 
 def _violations(data_set: DataSet, elements: list[Element], decoder: Decoder) -> Iterator[tuple[int, str]]:
@@ -112,6 +113,29 @@ def _violations(data_set: DataSet, elements: list[Element], decoder: Decoder) ->
                 cause = _cause(tag, vr, decoder.text(vr, value))
             if cause is not None:
                 yield tag, f"DICOM100: {shown(tag, _creator(data_set, elements, tag))} - {cause}"
+
+
+def is_usual(tag: int, vr: str, value: bytes) -> bool:
+    """Return whether a value violates nothing as can be seen from its bytes alone; one that does not may still be right."""
+    usual = _USUAL_OF.get(vr)
+    if not value:
+        return True
+    if usual is None:
+        return vr not in _NUMBER_SIZES or _fits(tag, len(value) // _NUMBER_SIZES[vr])
+    matches, low, high = usual[tag]
+    return matches(value) is not None and low <= value.count(b"\\") + 1 <= high
+
+
+def are_usual(data: Buffer, elements: list[Element]) -> bool:
+    """Return whether `is_usual` holds for all elements and those of their items."""
+    return all(
+        is_usual(
+            element.tag, element.vr, data[element.start : element.stop] if element.vr in _JUDGED else b""
+        )
+        if element.items is None
+        else all(are_usual(data, item) for item in element.items)
+        for element in elements
+    )
 
 
 def _creator(data_set: DataSet, elements: list[Element], tag: int) -> str:

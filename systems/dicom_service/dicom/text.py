@@ -34,7 +34,8 @@ def _encodings(character_set: bytes) -> tuple[str, ...]:
     names = [name.strip(b" \0").decode("ascii", "replace") for name in character_set.split(b"\\")]
     try:
         return tuple(convert_encodings(names))
-    except LookupError:
+    except (LookupError, ValueError):
+        # ValueError: a name with a null inside.
         return _DEFAULT
 
 
