@@ -32,6 +32,8 @@ ORTHANC_ROOT = "/v2/"
 _UIDS = re.compile(rb"\x08\x00\x18\x00UI..([0-9.]+)", re.DOTALL)
 _MOST_READ = 64 << 20
 """Bytes of a body that are looked at."""
+_MOST_AWAITED = 1 << 30
+"""Bytes: a longer body is announced to be refused, and never sent."""
 
 
 class AlwaysOk(BaseHTTPRequestHandler):
@@ -87,6 +89,9 @@ class AlwaysOk(BaseHTTPRequestHandler):
             self.rfile.readline()
             return
         left = int(self.headers.get("Content-Length") or 0)
+        if left > _MOST_AWAITED:
+            self.close_connection = True
+            return
         while left > 0 and (piece := self.rfile.read(min(left, 1 << 20))):
             left -= len(piece)
             yield piece
@@ -149,17 +154,22 @@ def completed(name: str, url: str, identity: IdentityEndpoint, folder: Path) -> 
     return path, secrets
 
 
-def _arguments(given: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tools.foreign", description=__doc__)
+def _arguments(given: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Our own arguments, and those of pytest, which stand after `--`."""
+    at = given.index("--") if "--" in given else len(given)
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.foreign",
+        description=__doc__,
+        usage="%(prog)s [-h] SERVER [--body BODY] [-- PYTEST ...]",
+    )
     parser.add_argument("server", choices=("always-200", "orthanc-dicomweb"))
     parser.add_argument("--body", choices=BODIES, default="empty", help="what every 200 carries")
-    parser.add_argument("pytest", nargs="*", metavar="PYTEST", help="after `--`: arguments of pytest")
-    return parser.parse_args(given)
+    return parser.parse_args(given[:at]), list(given[at + 1 :])
 
 
 def main() -> int:
     """Bring both up, run the suite, take both down; the exit code is pytest's."""
-    arguments = _arguments(sys.argv[1:])
+    arguments, given = _arguments(sys.argv[1:])
     folder = LOCAL / "runs" / f"foreign-{arguments.server}-{os.getpid()}"
     with ExitStack() as up:
         identity = up.enter_context(identity_alone(folder))
@@ -171,8 +181,8 @@ def main() -> int:
         path, secrets = completed(arguments.server, up.enter_context(server), identity, folder)
         report = REPORTS / arguments.server
         say(f"suite azure against {arguments.server}; report: {report.relative_to(CHECKOUT)}")
-        selected = [word for word in arguments.pytest if word.startswith("suites/")] or ["suites/azure"]
-        others = [word for word in arguments.pytest if word not in selected]
+        selected = [word for word in given if word.startswith("suites/")] or ["suites/azure"]
+        others = [word for word in given if word not in selected]
         command = [str(VENV_BIN / "pytest"), *selected, "-m", "azure", "--profile", str(path)]
         return run([*command, "--report-dir", str(report), *others], extra=secrets).returncode
 

@@ -92,5 +92,7 @@ def test_faults_name_the_key(tmp_path: Path, catalogue: Catalogue, text: str, me
 
 
 def test_unknown_name_lists_the_known_ones(catalogue: Catalogue) -> None:
-    with pytest.raises(ProfileProblem, match="azure, external-example, reference"):
+    with pytest.raises(
+        ProfileProblem, match="always-200, azure, external-example, orthanc-dicomweb, reference"
+    ):
         Profile.load("nosuch", folder=REPOSITORY / "profiles", catalogue=catalogue)
