@@ -12,6 +12,8 @@ from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID, generate_uid
 
+from systems.router.dimse import associate, pdu
+from systems.router.dimse.associate import AssociateItems, ContextItem
 from systems.router.dimse.client import Association
 from systems.router.dimse.errors import AssociationAborted
 from systems.router.dimse.identifier import encode
@@ -157,3 +159,14 @@ async def tool(*command: str | Path) -> tuple[int, str]:
     )
     output, _ = await process.communicate()
     return process.returncode or 0, output.decode(errors="replace")
+
+
+async def read_pdu(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    header = await reader.readexactly(6)
+    return header[0], await reader.readexactly(int.from_bytes(header[2:], "big"))
+
+
+def raw_request(contexts: tuple[ProposedContext, ...]) -> bytes:
+    """An A-ASSOCIATE-RQ for a test that writes its own PDUs."""
+    items = [ContextItem(2 * n + 1, c.abstract_syntax, c.transfer_syntaxes) for n, c in enumerate(contexts)]
+    return pdu.framed(1, associate.encode(AssociateItems("ROUTER", "RAW", items), accept=False))
