@@ -12,8 +12,8 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 LOCAL = CHECKOUT / ".local"
 VENV = LOCAL / "venv"
 VENV_BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
-PARALLEL = ("-n", "3", "--dist", "worksteal")
-"""How suites run by default: much of their time is waiting, so one stack more than a small machine has cores."""
+PARALLEL = ("-n", "4", "--dist", "worksteal")
+"""How suites run by default: much of their time is waiting, so two stacks more than a small machine has cores."""
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _POLICY_TEXT = (

@@ -37,6 +37,9 @@ class Machine:
     def logs(self, spec: SystemSpec) -> str:
         return f"last words of {spec.role}"
 
+    def build(self, spec: SystemSpec) -> str:
+        return f"build of {spec.role}"
+
     def data_size(self, spec: SystemSpec) -> int:
         return len(spec.role)
 

@@ -113,6 +113,9 @@ class Systems:
     def logs(self, role: str) -> str:
         return f"log of {role}"
 
+    def build(self, role: str) -> str:
+        return f"build of {role}"
+
     def data_size(self, role: str) -> int:  # noqa: ARG002 - as the protocol has it
         return self.size
 
