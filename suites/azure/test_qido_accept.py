@@ -58,6 +58,7 @@ def test_accepts_that_are_taken(web: DicomWeb, one: Made, accept: str) -> None:
         answer = ask(web, path, query, accept=accept)
         assert answer.status == 200, f"{path}: {answer.describe()}"
         assert answer.content_type.split(";")[0].strip().lower() == DICOM_JSON
+        assert answer.json(), f"{path}: nothing was found"
 
 
 @requirement("QIDO-013")

@@ -76,10 +76,11 @@ def test_invalid_study_in_the_path(web: DicomWeb, make: Maker, study: str) -> No
 def test_accepted_answers(web: DicomWeb, make: Maker, accept: str) -> None:
     """Every Accept that covers DICOM JSON gets application/dicom+json (STOW-005, STOW-008, STOW-009)."""
     made = make()
-    answer = post(web, made.part10, accept=accept)
+    answer = post(web, body([dicom_part(made.part10)]), RELATED, accept=accept)
     assert answer.status == 200, answer.describe()
     assert answer.content_type.partition(";")[0].strip().lower() == DICOM_JSON
     assert stow.as_store(answer).stored == (made.instance,)
+    assert kept(web, made) == made.part10
 
 
 @requirement("STOW-006", "STOW-007")

@@ -157,8 +157,11 @@ def test_empty_values(v2: DicomWeb, make: Maker) -> None:
         0x00280106: "US",
         0x00080031: "TM",
     }
-    answer = stored(v2, make(raw={tag: (vr, b"") for tag, vr in tags.items()}))
+    made = make(raw={tag: (vr, b"") for tag, vr in tags.items()})
+    answer = stored(v2, made)
     assert (outcome(answer), reasons(answer)) == ((200, [], []), [])
+    assert {f"{tag:08X}" for tag in tags} <= metadata(v2, made).keys(), "they stay in metadata"
+    assert kept(v2, made) == made.part10
 
 
 @requirement("STOW-105")

@@ -8,6 +8,8 @@ reference service that never happens; on another one it says something about tha
 from pathlib import Path
 from types import TracebackType
 
+from pydicom.errors import InvalidDicomError
+
 from fixtures.clients.answers import NoAnswer, UnexpectedStatus
 
 _CHECKOUT = Path(__file__).parents[2]
@@ -25,7 +27,8 @@ def misread(error: BaseException) -> bool:
         return True
     if isinstance(error, TypeError | AttributeError):
         return _in_a_check(error.__traceback__) and any(word in str(error) for word in _OF_NOTHING)
-    return isinstance(error, LookupError | ValueError) and _in_a_check(error.__traceback__)
+    unread = isinstance(error, LookupError | ValueError | InvalidDicomError)
+    return unread and _in_a_check(error.__traceback__)
 
 
 def _in_a_check(traceback: TracebackType | None) -> bool:
