@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from fixtures.clients.answers import Response
-from fixtures.data import Study, make_cast
+from fixtures.data import Instance, Study, make_cast
 from fixtures.reporting.evidence import Evidence
 from fixtures.traceability import needs, requirement
 from fixtures.viewer.ohif import Ohif
@@ -38,7 +38,7 @@ def _calls(stand: Stand, studies: tuple[Study, Study]) -> dict[str, list[object]
     stored, new = studies
     first = stored.instances[0].fingerprint
     report = next(one for one in new.instances if one.dataset().Modality == "SR")
-    content_type, body = stand.web.store_body([report])
+    content_type, body = _multipart(report)
     root = f"{stand.deployment.cloud.url}/{stand.deployment.cloud.version}"
     instance = f"/series/{first.series_instance_uid}/instances/{first.sop_instance_uid}"
     study = f"{root}/studies/{stored.study_instance_uid}"
@@ -56,6 +56,13 @@ def _calls(stand: Stand, studies: tuple[Study, Study]) -> dict[str, list[object]
             base64.b64encode(body).decode("ascii"),
         ],
     }
+
+
+def _multipart(instance: Instance) -> tuple[str, bytes]:
+    """One instance as the body of a store request (PS3.18 10.5), with its content type."""
+    head = b"--part\r\nContent-Type: application/dicom\r\n\r\n"
+    body = head + instance.part10 + b"\r\n--part--\r\n"
+    return 'multipart/related; type="application/dicom"; boundary=part', body
 
 
 @needs("viewer")

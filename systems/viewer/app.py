@@ -25,7 +25,7 @@ _SIGNED_OUT = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Signed out</title>
 <meta name="viewport" content="width=device-width">
 <style>body{font:16px system-ui;max-width:22rem;margin:4rem auto;padding:0 1rem}</style></head>
-<body><h1>Signed out</h1><p>Nothing of the studies is left in this browser.</p><p><a href="/">Sign in again</a></p></body></html>
+<body><h1>Signed out</h1><p>The viewer holds no token any more.</p><p><a href="/">Sign in again</a></p></body></html>
 """
 
 
