@@ -16,7 +16,10 @@ from fixtures.deployment.spec import SystemSpec
 from fixtures.evidence.exchange import Recorder
 from fixtures.reporting.run import RunRecord
 from fixtures.traceability import Profile
+from fixtures.world.stage import cast_of, deployment, make_world, turn, world
 from suites.azure.service import Service
+
+__all__ = ["cast_of", "deployment", "make_world", "turn", "world"]
 
 _RUNS = Path(".local/runs")
 _ROUNDS = "CONFORMANCE_KILL_ROUNDS"
