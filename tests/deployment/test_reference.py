@@ -56,6 +56,14 @@ def link_call(stack: Deployment, method: str, path: str, body: object = None) ->
     )
 
 
+def test_the_build_of_every_role_is_told(stack: Deployment) -> None:
+    builds = {role: control_of(stack).build(role) for role in ROLES}
+    marks = ["sha256:"] if stack.runner == "docker" else ["sha256:", " 0."]
+    assert all(any(mark in build for mark in marks) for build in builds.values()), builds
+    assert "Orthanc" in builds["pacs"]
+    assert "dicom-router" in builds["router"]
+
+
 def test_every_role_is_up_and_reached(stack: Deployment) -> None:
     assert all(stack.has(role) and control_of(stack).running(role) for role in ROLES)
 

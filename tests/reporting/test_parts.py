@@ -6,6 +6,7 @@ import io
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -15,6 +16,7 @@ from fixtures.reporting.composite import side_by_side
 from fixtures.reporting.evidence import Evidence, Shown, Span
 from fixtures.reporting.headline import headline_of
 from fixtures.reporting.links import link_of
+from fixtures.reporting.plugin import long_ones_early
 from fixtures.reporting.secrets import Secrets
 from fixtures.reporting.timeline import timeline
 from fixtures.traceability import Catalogue, Verdict
@@ -193,3 +195,13 @@ def test_sources_at_a_commit_become_links() -> None:
         == "https://github.com/StevenBorg/RSNA-2022-Demo/tree/998252a"
     )
     assert link_of("PS3.18 10.5") is None
+
+
+def test_every_worker_begins_with_its_share_of_the_long_ones() -> None:
+    def lasting(name: str, seconds: float) -> Any:
+        mark = SimpleNamespace(args=(seconds,)) if seconds else None
+        return SimpleNamespace(name=name, get_closest_marker=lambda _: mark)
+
+    items = [lasting(*each) for each in (("a", 0), ("b", 10), ("c", 60), ("d", 0), ("e", 20), ("f", 0))]
+
+    assert [item.name for item in long_ones_early(items, 2)] == ["c", "b", "d", "e", "a", "f"]
