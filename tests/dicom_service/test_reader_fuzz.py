@@ -91,16 +91,24 @@ def _parts(pieces: Sequence[bytes]) -> list[bytes] | tuple[int, str]:
     return [content for content in receiver.contents if isinstance(content, bytes)]
 
 
+def _cut(body: bytes, cuts: list[int]) -> list[bytes]:
+    return [body[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(body)], strict=True)]
+
+
 @_MANY
 @given(data=st.data())
 def test_multipart_bodies_are_read_alike_however_they_are_cut(data: st.DataObject) -> None:
     """Network pieces of any length give the parts, or the refusal, that the whole body gives."""
     body = _damaged(data, _BODY, _MARKS)
-    whole = _parts([body])
+    with mock.patch("systems.dicom_service.web.multipart._WORTH_PASSING_ON", 1 << 30):
+        whole = _parts([body])
     single = _parts([body[at : at + 1] for at in range(len(body))])
+    # Long pieces are passed on without being copied.
+    with mock.patch("systems.dicom_service.web.multipart._WORTH_PASSING_ON", 0):
+        quick_cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=4), "long pieces"))
+        assert _parts(_cut(body, quick_cuts)) == whole
     cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=8), "cuts"))
-    pieces = [body[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(body)], strict=True)]
-    assert _parts(pieces) == whole
+    assert _parts(_cut(body, cuts)) == whole
     assert single == whole
 
 

@@ -35,6 +35,8 @@ def require_json(request: Request) -> None:
 
 def split_outside_quotes(text: str, separator: str) -> list[str]:
     """Split at a separator that is not inside double quotes."""
+    if '"' not in text:
+        return text.split(separator)
     parts, start, quoted = [], 0, False
     for position, letter in enumerate(text):
         if letter == '"':

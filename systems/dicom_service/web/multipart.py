@@ -16,6 +16,7 @@ _LARGEST_IN_MEMORY = 1 << 20
 _REQUEST_IN_MEMORY = 16 << 20
 _MOST_HEADERS = 16
 _LARGEST_HEADERS = 16 << 10
+_WORTH_PASSING_ON = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +54,14 @@ class Receiver:
         self._open_file = open_file
         self._largest = largest
         self._in_memory = 0
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes | memoryview] = []
         self._size = 0
         self._file: Incoming | None = None
         self._lost: Lost | None = None
         self.contents: list[Content] = []
 
-    def write(self, data: bytes) -> None:
-        """Add to the current content; raises `TooLarge`.
+    def write(self, data: bytes | memoryview) -> None:
+        """Add to the current content; `data` must not change any more. Raises `TooLarge`.
 
         When the disk does not take it, that content is lost and the others go on (STOW-064).
         """
@@ -81,7 +82,7 @@ class Receiver:
             _log.error("a file could not be received: %s", logs.origin(error))
             self._lose()
 
-    def _spill(self, data: bytes) -> None:
+    def _spill(self, data: bytes | memoryview) -> None:
         if self._file is not None:
             self._file.write(data)
             return
@@ -166,6 +167,8 @@ class PartReader:
 
     def feed(self, piece: bytes) -> None:
         """Take the next bytes of the body."""
+        if self._step == self._in_content and self._pass_on(piece):
+            return
         self._buffer += piece
         while self._step():
             pass
@@ -252,6 +255,20 @@ class PartReader:
         self._parts += 1
         del self._buffer[: at + len(self._delimiter)]
         self._step = self._after_delimiter
+        return True
+
+    def _pass_on(self, piece: bytes) -> bool:
+        """Hand on a piece from the middle of a large content without copying it; False when a delimiter may be in it."""
+        reach = len(self._delimiter) - 1
+        # A piece shorter than the reach could lie in the middle of one delimiter.
+        if len(piece) < max(_WORTH_PASSING_ON, reach) or self._delimiter in piece:
+            return False
+        if self._delimiter in bytes(self._buffer) + piece[:reach]:
+            return False
+        if self._buffer:
+            self._receiver.write(bytes(self._buffer))
+        self._receiver.write(memoryview(piece)[:-reach])
+        self._buffer[:] = piece[-reach:]
         return True
 
     def _in_epilogue(self) -> bool:
