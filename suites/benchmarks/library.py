@@ -6,7 +6,7 @@ from dicomweb_client import DICOMwebClient
 from pydicom import dcmread
 
 from fixtures.load.corpus import pattern
-from fixtures.load.drive import Acknowledged, drive, read_back
+from fixtures.load.drive import drive, read_back
 from fixtures.load.stow import Sent
 from fixtures.measurement.cpu import Meter
 from fixtures.measurement.samples import Sample, sample_of
@@ -30,11 +30,9 @@ class LibrarySender:
     def send(self) -> Sent:
         """Store the next batch."""
         sets, names = self._batches.pop(0)
-        answer = self._client.store_instances(sets)
-        stored: Acknowledged = names
-        if len(answer.get("ReferencedSOPSequence", ())) != len(sets):
-            return Sent((), "dicomweb-client reports fewer instances than were sent")
-        return Sent(tuple(stored))
+        # What it returns is empty where the answer's media type has parameters; reading back shows what was stored.
+        self._client.store_instances(sets)
+        return Sent(tuple(names))
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -31,6 +31,10 @@ def test_search_and_retrieval_as_the_store_grows(
     for store in stores:
         wrong = store.grow(bench, size)
         assert not wrong, f"{store.archive.name} could not be filled: {wrong}"
+        for tree in store.archive.trees:
+            told = f"{store.archive.name}: {tree.memory()} bytes of its own with {store.stored} instances"
+            bench.results.notes.append(told)
+            evidence.note(told)
     for question in QUESTIONS:
         for side in SIDES:
             for store in stores:
