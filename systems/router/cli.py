@@ -54,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     what = migrate.add_mutually_exclusive_group(required=True)
     what.add_argument("--oldest", type=int, metavar="N", help="the N studies with the smallest study date")
+    what.add_argument(
+        "--bytes", type=int, metavar="N", help="the oldest studies that together are not larger"
+    )
     what.add_argument("--before", metavar="YYYYMMDD", help="all studies with an earlier study date")
     what.add_argument("--study", action="append", metavar="UID", help="a Study Instance UID; may be repeated")
     what.add_argument("--resume", metavar="ID", help="go on with a migration that failed or was interrupted")
@@ -182,7 +185,12 @@ async def _job(migrations: Migrations, options: argparse.Namespace) -> str:
             raise ConfigError(f"--resume: there is no migration {options.resume} in this data folder")
         await migrations.ledger.reopen(options.resume)
         return str(options.resume)
-    chosen = (("oldest", options.oldest), ("before", options.before), ("studies", options.study))
+    chosen = (
+        ("oldest", options.oldest),
+        ("bytes", options.bytes),
+        ("before", options.before),
+        ("studies", options.study),
+    )
     select = {key: value for key, value in chosen if value is not None}
     body = {"select": select, "delete": options.delete, "dry_run": options.dry_run}
     return await migrations.ledger.new_job(Selection.from_json(body))

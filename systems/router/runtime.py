@@ -14,6 +14,7 @@ import orjson
 
 from systems.router.bridge_store import BridgeStore
 from systems.router.bridges import Bridges
+from systems.router.certificates import Certificates
 from systems.router.cloud.http import CloudHttp
 from systems.router.cloud.tokens import ClientCredentials, NoToken, TokenSource
 from systems.router.cloud.uploader import Uploader
@@ -83,6 +84,7 @@ class Router:
         self.commitments = Commitments(config, self.queue, self.reconciliations.sides)
         self.worklist = WorklistRelay(config)
         self.intakes: list[Intake] = []
+        self.certificates = Certificates()
         self.servers = {listener.name: self._server(listener) for listener in self._listeners()}
         peer = config.peer(config.pacs_bridge.peer)
         assert peer is not None  # noqa: S101 - checked when the configuration was loaded

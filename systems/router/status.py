@@ -1,5 +1,6 @@
 """One snapshot of everything an operator asks about (ROUTER-155, 156, 161)."""
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ async def status(router: "Router") -> dict[str, Any]:
     oldest = {name: await router.queue.oldest(name) for name in router.groups}
     prefetch = await router.prefetch.status()
     commitments = await router.commitments.pending()
+    await asyncio.to_thread(router.certificates.look, router.config)
     snapshot = router.queue.snapshot()
     now = time.time()
     destinations = [
@@ -57,6 +59,7 @@ def _path(router: "Router", name: str, snapshot: Snapshot) -> dict[str, Any]:
         "mode": router.modes.get(name, ""),
         "received": snapshot.received.get(name, 0),
         "refused": snapshot.refused.get(name, 0),
+        "received_bytes": snapshot.received_bytes.get(name, 0),
     }
 
 
@@ -116,7 +119,7 @@ def _alarms(router: "Router", snapshot: Snapshot, destinations: list[dict[str, A
         alarms.append(f"{snapshot.held} objects matched no routing rule and are held")
     if router.queue.spool.is_filling():
         alarms.append(f"the spool's disk is {router.queue.spool.percent_used():.0f} % full")
-    return alarms
+    return alarms + router.certificates.alarms(limits.certificate_days, now)
 
 
 def _warnings(router: "Router") -> list[str]:

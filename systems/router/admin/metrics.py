@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from systems.router.dimse.measures import Histogram
+
 if TYPE_CHECKING:
     from systems.router.runtime import Router
 
@@ -18,6 +20,9 @@ def _lines(snapshot: dict[str, Any], router: "Router") -> Iterator[str]:
     yield "# TYPE router_path_running gauge"
     for path in snapshot["paths"]:
         yield f'router_path_running{{path="{path["name"]}"}} {int(path["state"] == "running")}'
+    yield "# TYPE router_received_bytes_total counter"
+    for path in snapshot["paths"]:
+        yield f'router_received_bytes_total{{path="{path["name"]}"}} {path["received_bytes"]}'
     for what in ("received", "refused"):
         yield f"# TYPE router_objects_{what}_total counter"
         for path in snapshot["paths"]:
@@ -32,8 +37,43 @@ def _lines(snapshot: dict[str, Any], router: "Router") -> Iterator[str]:
     yield "# TYPE router_destination_up gauge"
     for row in snapshot["destinations"]:
         yield f'router_destination_up{{destination="{row["name"]}"}} {int(row["down_since"] is None)}'
+    yield from _dimse(router)
+    yield from _latencies(router)
     yield from _others(snapshot, router)
     yield from _prefetch(snapshot["prefetch"])
+
+
+def _dimse(router: "Router") -> Iterator[str]:
+    yield "# TYPE router_dimse_answers_total counter"
+    for path, server in router.servers.items():
+        for (operation, code), count in sorted(server.measures.answers.items()):
+            labels = f'path="{path}",operation="{operation}",status="{code:04X}"'
+            yield f"router_dimse_answers_total{{{labels}}} {count}"
+    yield "# TYPE router_association_requests_total counter"
+    for path, server in router.servers.items():
+        for outcome, count in sorted(server.measures.associations.items()):
+            yield f'router_association_requests_total{{path="{path}",outcome="{outcome}"}} {count}'
+
+
+def _latencies(router: "Router") -> Iterator[str]:
+    yield "# TYPE router_dimse_seconds histogram"
+    for path, server in router.servers.items():
+        for operation, histogram in sorted(server.measures.seconds.items()):
+            yield from _histogram("router_dimse_seconds", f'path="{path}",operation="{operation}"', histogram)
+    yield "# TYPE router_delivery_seconds histogram"
+    for name, group in router.groups.items():
+        yield from _histogram("router_delivery_seconds", f'destination="{name}"', group.seconds)
+    yield "# TYPE router_cloud_seconds histogram"
+    yield from _histogram("router_cloud_seconds", "", router.http.seconds)
+
+
+def _histogram(name: str, labels: str, histogram: Histogram) -> Iterator[str]:
+    count = 0
+    for bound, count in histogram.cumulative():
+        yield f'{name}_bucket{{{labels}{"," if labels else ""}le="{bound}"}} {count}'
+    braces = f"{{{labels}}}" if labels else ""
+    yield f"{name}_sum{braces} {histogram.total:.6f}"
+    yield f"{name}_count{braces} {count}"
 
 
 def _prefetch(found: dict[str, Any]) -> Iterator[str]:

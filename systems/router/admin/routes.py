@@ -1,6 +1,7 @@
 """The routes of the admin interface; their names are part of the project's contract."""
 
 import asyncio
+import functools
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from systems.router.migration.model import Selection
 from systems.router.reconcile.model import Request as Reconciliation
 from systems.router.status import status
 from systems.router.store.audit import read_since
+from systems.router.store.completion import study as study_completion
 
 if TYPE_CHECKING:
     from systems.router.runtime import Router
@@ -79,6 +81,12 @@ class Routes:
             ),
             Route("POST", "/dead-letters/{id}/retry", "Put a dead letter back into its queue", self.retry),
             Route("GET", "/instances/{sop_instance_uid}", "What became of an instance", self.instance),
+            Route(
+                "GET",
+                "/studies/{study_instance_uid}",
+                "What arrived of a study, and is it complete?",
+                self.study,
+            ),
             Route(
                 "POST", "/connection-tests", "Test identity service, cloud and peers", self.connection_tests
             ),
@@ -184,6 +192,16 @@ class Routes:
                 404, f"no instance {uid} is known; it was never received, or its record has expired"
             )
         return Json({"sop_instance_uid": uid, "objects": found})
+
+    async def study(self, request: Request) -> Response:
+        """Completeness by quiet (ROUTER-107)."""
+        uid = request.path_params["study_instance_uid"]
+        router = self._router
+        operation = functools.partial(
+            study_completion, study_instance_uid=uid, completion=router.config.completion
+        )
+        found = await router.queue.perform(operation)
+        return problem(404, f"nothing of study {uid} is known") if found is None else Json(found)
 
     async def connection_tests(self, _: Request) -> Response:
         """Run the tests."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from systems.router.cloud.client import load, trust
 from systems.router.cloud.errors import CloudUnauthorisedError, CloudUnreachableError
 from systems.router.cloud.tokens import TokenSource
 from systems.router.config.model import Cloud
+from systems.router.dimse.measures import Histogram
 
 if TYPE_CHECKING:
     import aiohttp
@@ -45,6 +47,7 @@ class CloudHttp:
         self._tokens = tokens
         self._session: aiohttp.ClientSession | None = None
         self.statuses: dict[int, int] = {}
+        self.seconds = Histogram()
 
     def reconfigure(self, cloud: Cloud) -> None:
         """Keep these limits from the next request on; address and trust store stay with the session."""
@@ -107,8 +110,9 @@ class CloudHttp:
 
         if token:
             headers = {**headers, "Authorization": f"Bearer {token}"}
+        began = time.monotonic()
         try:
-            return await session.request(
+            response = await session.request(
                 method,
                 self._cloud.service_url + path,
                 headers=headers,
@@ -121,6 +125,8 @@ class CloudHttp:
             raise CloudUnreachableError(f"no connection to the cloud: {why(error)}", sent=False) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise CloudUnreachableError(f"no answer from the cloud: {why(error)}", sent=True) from error
+        self.seconds.add(time.monotonic() - began)
+        return response
 
     async def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

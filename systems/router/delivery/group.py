@@ -11,6 +11,7 @@ from systems.router.config.model import Backoff, Destination
 from systems.router.delivery.attempt import Attempt, Carrier
 from systems.router.delivery.gate import Gate
 from systems.router.delivery.settling import Settling
+from systems.router.dimse.measures import Histogram
 from systems.router.store.arrivals import DAMAGED
 from systems.router.store.model import Effect, Task
 from systems.router.store.queue import SqliteQueue
@@ -35,6 +36,7 @@ class WorkerGroup:
         self._workers: list[asyncio.Task[None]] = []
         self._busy: set[asyncio.Task[None] | None] = set()
         self._stopping = False
+        self.seconds = Histogram()
 
     def reconfigure(self, destination: Destination, backoff: Backoff) -> None:
         """Work at this pace from the next round on; the number of workers stays."""
@@ -133,6 +135,10 @@ class WorkerGroup:
             await self._queue.note("destination down", destination=name, reason=away.reason)
         # After the gate: what goes back to the queue now is not to be claimed before the next probe.
         await self._queue.settle([self._settling.settle(each, self.gate.successes) for each in attempts])
+        now = time.time()
+        for attempt in attempts:
+            if attempt.effect is Effect.DELIVERED:
+                self.seconds.add(max(0.0, now - attempt.task.received_at))
         if away is None and works:
             await self._report_recovery(self.gate.succeeded())
         elif away is None:

@@ -8,6 +8,7 @@ from typing import Final
 from systems.router.dimse import associate, negotiation, pdu
 from systems.router.dimse.connection import Connection
 from systems.router.dimse.errors import AssociationAborted, DimseError, ProtocolError
+from systems.router.dimse.measures import Measures
 from systems.router.dimse.operations import Operations
 from systems.router.dimse.service import Handler, Peer
 from systems.router.dimse.settings import DimseSettings
@@ -26,6 +27,7 @@ class AcceptedAssociation:
         settings: DimseSettings,
         handler: Handler,
         has_room: Callable[[], bool],
+        measures: Measures,
     ) -> None:
         self.established = False
         self._id = association_id
@@ -33,6 +35,7 @@ class AcceptedAssociation:
         self._settings = settings
         self._handler = handler
         self._has_room = has_room
+        self._measures = measures
         self._operations: Operations | None = None
         self._stopping = False
 
@@ -76,12 +79,14 @@ class AcceptedAssociation:
                 rejection.source,
                 rejection.reason,
             )
+            self._measures.associations["rejected"] += 1
             connection.finish(pdu.associate_reject(rejection.result, rejection.source, rejection.reason))
             return None
         answer, negotiated = negotiation.negotiate(self._settings, request)
         connection.use(negotiated.contexts, negotiated.peer_max_pdu)
         connection.write(pdu.framed(pdu.ASSOCIATE_AC, associate.encode(answer, accept=True)))
         self.established = True
+        self._measures.associations["accepted"] += 1
         peer = Peer(self._id, request.calling_ae, request.called_ae, host, port)
         _LOG.info(
             "association %d from %s (%s): %d of %d contexts accepted",
@@ -91,7 +96,9 @@ class AcceptedAssociation:
             len(negotiated.contexts),
             len(request.contexts),
         )
-        return Operations(connection, peer, negotiated, self._handler, self._settings.idle_timeout)
+        return Operations(
+            connection, peer, negotiated, self._handler, self._settings.idle_timeout, self._measures
+        )
 
     async def _serve(self, operations: Operations) -> None:
         self._operations = operations

@@ -24,6 +24,7 @@ class Exchange:
         self, connection: Connection, message: Message, context: AcceptedContext, write_timeout: float
     ) -> None:
         self.answered = False
+        self.final: Status | None = None
         self.message = message
         self.context = context
         self._connection = connection
@@ -56,6 +57,7 @@ class Exchange:
         if self.message.data is not None:
             await self.message.data.discard()
         self.answered = True
+        self.final = status
         data = None
         if failed_uids:
             identifier = identifiers.empty()

@@ -1,6 +1,7 @@
 """Runs the DIMSE operations of an accepted association, one at a time (window 1), each with one final response."""
 
 import logging
+import time
 import traceback
 from typing import Final
 
@@ -9,6 +10,7 @@ from systems.router.dimse.actions import Actions
 from systems.router.dimse.connection import Connection, Message
 from systems.router.dimse.errors import DimseError
 from systems.router.dimse.exchange import Exchange
+from systems.router.dimse.measures import Measures
 from systems.router.dimse.negotiation import Negotiated
 from systems.router.dimse.queries import Queries
 from systems.router.dimse.service import Handler, Peer, StoreRequest
@@ -57,6 +59,7 @@ class Operations:
         negotiated: Negotiated,
         handler: Handler,
         write_timeout: float,
+        measures: Measures,
     ) -> None:
         self.running = False
         self._connection = connection
@@ -64,6 +67,7 @@ class Operations:
         self._contexts = negotiated.contexts
         self._handler = handler
         self._write_timeout = write_timeout
+        self._measures = measures
         self._queries = Queries(connection, peer, negotiated, handler)
         self._actions = Actions(connection, peer, handler)
         self._receiving: Message | None = None
@@ -85,6 +89,7 @@ class Operations:
             self._connection, message, self._contexts[message.context_id], self._write_timeout
         )
         self.running, self._receiving = True, message
+        began = time.monotonic()
         try:
             await self._attempt(exchange)
             # A handler that failed or came to no final status has not answered yet.
@@ -92,6 +97,9 @@ class Operations:
             await exchange.finish(Status(code, "internal error of the router"))
         finally:
             self.running, self._receiving = False, None
+            if exchange.final is not None:
+                seconds = time.monotonic() - began
+                self._measures.answered(message.command.field, exchange.final.code, seconds)
 
     async def _attempt(self, exchange: Exchange) -> None:
         try:

@@ -8,6 +8,7 @@ from typing import Final
 from systems.router.dimse import pdu
 from systems.router.dimse.acceptor import AcceptedAssociation
 from systems.router.dimse.connection import Connection
+from systems.router.dimse.measures import Measures
 from systems.router.dimse.service import Handler
 from systems.router.dimse.settings import DimseSettings
 
@@ -24,6 +25,7 @@ class DimseServer:
         self._server: asyncio.Server | None = None
         self._associations: dict[AcceptedAssociation, asyncio.Task[None]] = {}
         self._ids = count(1)
+        self.measures = Measures()
 
     @property
     def port(self) -> int:
@@ -62,7 +64,7 @@ class DimseServer:
 
     def _opened(self, connection: Connection) -> None:
         association = AcceptedAssociation(
-            next(self._ids), connection, self.settings, self._handler, self._has_room
+            next(self._ids), connection, self.settings, self._handler, self._has_room, self.measures
         )
         task = asyncio.get_running_loop().create_task(association.run())
         self._associations[association] = task

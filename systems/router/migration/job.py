@@ -5,7 +5,7 @@ import hashlib
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -71,7 +71,10 @@ class MigrationJob:
 
     async def _plan(self, selection: Selection) -> None:
         found = plan(selection, [study async for study in self._pacs.studies()])
-        entries = [(study, "waiting", "") for study in found.chosen]
+        chosen = (
+            found.chosen if selection.bytes is None else await self._within(found.chosen, selection.bytes)
+        )
+        entries = [(study, "waiting", "") for study in chosen]
         entries += [
             (study, "undated", "no usable StudyDate: neither migrated nor deleted") for study in found.undated
         ]
@@ -79,6 +82,16 @@ class MigrationJob:
             (PacsStudy("", uid, "", ""), "absent", "the PACS does not hold it") for uid in found.absent
         ]
         await self._ledger.plan(self._job, entries)
+
+    async def _within(self, studies: Sequence[PacsStudy], limit: int) -> list[PacsStudy]:
+        """The first studies that together are not larger than `limit` bytes."""
+        chosen: list[PacsStudy] = []
+        for study in studies:
+            limit -= await self._pacs.size(study)
+            if limit < 0:
+                break
+            chosen.append(study)
+        return chosen
 
     async def _study(self, study: PacsStudy, selection: Selection) -> bool:
         await self._ledger.study_state(self._job, study, "running")

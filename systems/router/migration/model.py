@@ -11,13 +11,17 @@ _KEYS = ("select", "delete", "dry_run")
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Exactly one of `oldest` (a number), `before` (YYYYMMDD, exclusive) and `studies` (Study Instance UIDs)."""
+    """Exactly one of `oldest` (a number), `bytes`, `before` (YYYYMMDD, exclusive) and `studies` (Study Instance UIDs).
+
+    `bytes` takes the oldest studies that together are not larger on the PACS's disk (ROUTER-195).
+    """
 
     oldest: int | None = None
     before: str | None = None
     studies: tuple[str, ...] = ()
     delete: bool = False
     dry_run: bool = False
+    bytes: int | None = None
 
     @classmethod
     def from_json(cls, body: object) -> "Selection":
@@ -39,7 +43,7 @@ class Selection:
                 raise ConfigError(f"{key}: must be true or false")
         select = body.get("select")
         if not isinstance(select, Mapping) or len(select) != 1:
-            raise ConfigError("select: give exactly one of oldest, before and studies")
+            raise ConfigError("select: give exactly one of oldest, bytes, before and studies")
         ((key, value),) = select.items()
         return cls(
             **_chosen(key, value), delete=body.get("delete", False), dry_run=body.get("dry_run", False)
@@ -49,6 +53,8 @@ class Selection:
         """The request again."""
         if self.oldest is not None:
             select: dict[str, Any] = {"oldest": self.oldest}
+        elif self.bytes is not None:
+            select = {"bytes": self.bytes}
         elif self.before is not None:
             select = {"before": self.before}
         else:
@@ -57,10 +63,11 @@ class Selection:
 
 
 def _chosen(key: str, value: object) -> dict[str, Any]:
-    if key == "oldest":
+    if key in ("oldest", "bytes"):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ConfigError("select.oldest: must be a whole number of studies, at least 1")
-        return {"oldest": value}
+            what = "studies" if key == "oldest" else "bytes"
+            raise ConfigError(f"select.{key}: must be a whole number of {what}, at least 1")
+        return {key: value}
     if key == "before":
         if not isinstance(value, str) or not usable_date(value):
             raise ConfigError("select.before: must be a date as YYYYMMDD")
@@ -69,7 +76,7 @@ def _chosen(key: str, value: object) -> dict[str, Any]:
         if not isinstance(value, list) or not value or any(not isinstance(uid, str) for uid in value):
             raise ConfigError("select.studies: must be a list of Study Instance UIDs")
         return {"studies": tuple(dict.fromkeys(value))}
-    raise ConfigError(f"select.{key}: is not known here; give one of oldest, before and studies")
+    raise ConfigError(f"select.{key}: is not known here; give one of oldest, bytes, before and studies")
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,11 @@ class OrthancRest:
             if len(page) < _PAGE:
                 return
 
+    async def size(self, study: PacsStudy) -> int:
+        """Bytes the study takes on the PACS's disk; 0 when it is gone."""
+        found = await self._json("GET", f"/studies/{study.pacs_id}/statistics")
+        return int(found["DiskSize"]) if found else 0
+
     async def instance_ids(self, study: PacsStudy) -> list[str]:
         """The PACS's ids of all instances of a study; empty when it is gone."""
         found = await self._json("GET", f"/studies/{study.pacs_id}")

@@ -20,7 +20,7 @@ def accept(tx: Transaction, received: Received, destinations: Sequence[str], sam
     if known is None:
         object_id = insert_object(tx, received, tx.place(received), "routed")
         _add_tasks(tx, object_id, destinations)
-        tx.counters.add("received", received.path)
+        _count_received(tx, received)
         tx.audit.add("received", tx.now, **_facts(received), destinations=list(destinations))
         return Accepted(Acceptance.STORED, object_id)
     object_id, digest, pack, offset, length = known
@@ -58,7 +58,7 @@ def _accept_again(
         if name in there:
             tx.counters.add("accepted", name)
             tx.counters.add("duplicates", name)
-    tx.counters.add("received", received.path)
+    _count_received(tx, received)
     tx.audit.add("duplicate", tx.now, **_facts(received), destinations=list(destinations))
 
 
@@ -96,7 +96,7 @@ def keep_apart(tx: Transaction, received: Received, kind: str) -> int:
     object_id = insert_object(tx, received, tx.place(received), kind)
     if kind == "held":
         tx.counters.add("held")
-        tx.counters.add("received", received.path)
+        _count_received(tx, received)
     else:
         tx.counters.add("conflicts")
         tx.counters.add("refused", received.path)
@@ -111,7 +111,7 @@ def record_upload(tx: Transaction, received: Received, destination: str, status:
         "AND task.destination = ? WHERE sop_instance_uid = ? AND kind != 'conflict' ORDER BY object.id LIMIT 1",
         (destination, received.identity.sop_instance_uid),
     ).fetchone()
-    tx.counters.add("received", received.path)
+    _count_received(tx, received)
     tx.counters.add("accepted", destination)
     if known is not None and known[1] is not None:
         tx.counters.add("duplicates", destination)
@@ -165,6 +165,11 @@ def _add_tasks(tx: Transaction, object_id: int, destinations: Sequence[str]) -> 
         tx.counters.add("accepted", destination)
         tx.counters.add("waiting", destination)
         tx.ready.add(destination)
+
+
+def _count_received(tx: Transaction, received: Received) -> None:
+    tx.counters.add("received", received.path)
+    tx.counters.add("bytes", received.path, received.size)
 
 
 def _facts(received: Received) -> dict[str, Any]:

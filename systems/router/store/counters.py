@@ -12,7 +12,7 @@ _STATES = {
     TaskState.IN_PROGRESS: "in_progress",
     TaskState.DEAD: "dead_lettered",
 }
-_KEPT = ("accepted", "delivered", "duplicates", "received", "refused", "conflicts", "held")
+_KEPT = ("accepted", "delivered", "duplicates", "received", "refused", "conflicts", "held", "bytes")
 _FIELDS = frozenset(field.name for field in fields(Counts))
 
 
@@ -79,6 +79,8 @@ class Counters:
                 snapshot.received[whose] = value
             elif what == "refused":
                 snapshot.refused[whose] = value
+            elif what == "bytes":
+                snapshot.received_bytes[whose] = value
         snapshot.conflicts = totals.get(("conflicts", ""), 0)
         snapshot.held = totals.get(("held", ""), 0)
         return snapshot

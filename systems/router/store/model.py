@@ -111,6 +111,7 @@ class Snapshot:
     destinations: dict[str, Counts] = field(default_factory=dict)
     received: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
+    received_bytes: dict[str, int] = field(default_factory=dict)
     conflicts: int = 0
     held: int = 0
     spool_bytes: int = 0
