@@ -209,6 +209,11 @@ class _ContainerHost:
         container = self._containers.get(spec.role)
         return "" if container is None else bytes(container.logs())[-LOG_LIMIT:].decode("utf-8", "replace")
 
+    def build(self, spec: SystemSpec) -> str:
+        """See `Host.build`."""
+        container = self._containers[spec.role]
+        return f"{spec.command[0]}, image {container.attrs['Image']}"
+
     def data_size(self, spec: SystemSpec) -> int:
         """See `Host.data_size`."""
         return folder_size(self._site.data(spec.role))
