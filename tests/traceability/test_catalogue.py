@@ -49,7 +49,7 @@ def test_testable_is_what_can_be_seen_and_decided_here(catalogue: Catalogue) -> 
     assert not catalogue.records["CLAIM-PUSH-08"].testable()
     assert catalogue.records["CLAIM-PUSH-08"].testable(hosted)
     assert not catalogue.records["CLAIM-VIEWER-09"].testable(hosted)
-    assert sum(not record.observable for record in catalogue) == 17
+    assert sum(not record.observable for record in catalogue) == 21
     assert all(not record.testable(hosted) for record in catalogue if not record.observable)
 
 
