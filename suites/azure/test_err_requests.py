@@ -170,5 +170,5 @@ def test_unknown_sub_resources(service: Service, stored: Made, version: str) -> 
     ):
         for accept in ("*/*", "image/jpeg", DICOM_JSON):
             answer = service.http().request("GET", f"/{version}{path}", headers=[("Accept", accept)])
-            assert (answer.status, answer.body) == (404, b""), f"{path}: {answer.describe()}"
+            assert answer.status == 404, f"{path}: {answer.describe()}"
     assert service.web(version=version).rendered(*stored.uids).status == 200

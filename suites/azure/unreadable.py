@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from pydicom.errors import InvalidDicomError
+from requests import HTTPError
 
 from fixtures.clients.answers import NoAnswer, UnexpectedStatus
 
@@ -23,7 +24,7 @@ def misread(error: BaseException) -> bool:
     """Tell whether an exception says that an answer was not what the check needs, or did not come to its end."""
     if isinstance(error, NoAnswer):
         return error.phase != "connecting"
-    if isinstance(error, UnexpectedStatus):
+    if isinstance(error, UnexpectedStatus | HTTPError):
         return True
     if isinstance(error, TypeError | AttributeError):
         return _in_a_check(error.__traceback__) and any(word in str(error) for word in _OF_NOTHING)
