@@ -15,10 +15,10 @@ from systems.router.config.model import Config, Listener
 from systems.router.delivery.blocking import file_chunks, in_thread
 from systems.router.dimse.service import StoreRequest
 from systems.router.dimse.status import CANNOT_UNDERSTAND, DATA_SET_MISMATCH, OK, OUT_OF_RESOURCES, Status
-from systems.router.errors import SpoolFullError
 from systems.router.objects import Received
-from systems.router.reception import RefusedError, discard, receive
+from systems.router.reception import RefusedError, discard
 from systems.router.store.queue import SqliteQueue
+from systems.router.taking import refused, take
 
 log = logging.getLogger(__name__)
 _STORED: Final = frozenset({Kind.STORED, Kind.STORED_WITH_WARNING, Kind.ALREADY_STORED})
@@ -53,20 +53,15 @@ class BridgeStore:
     async def store(self, request: StoreRequest) -> Status:
         """Upload an object and answer from the table, with A700 when the bound ends first."""
         try:
-            received = await receive(
-                request, self._listener.name, self._queue.spool, self._config.spool.memory_object_bytes
+            received = await take(
+                request, self._listener.name, self._queue, self._config.spool.memory_object_bytes
             )
         except RefusedError as error:
-            return await self._refuse(error.status)
-        except SpoolFullError:
-            return await self._refuse(Status(OUT_OF_RESOURCES, "the spool is full"))
-        except OSError:
-            log.exception("the spool cannot be written")
-            return await self._refuse(Status(OUT_OF_RESOURCES, "the object could not be buffered"))
+            return await refused(self._queue, self._listener.name, error.status)
         status = await self._within_bound(received)
         if status.is_failure:
             log.warning("store of %s refused: %s", received.identity.sop_instance_uid, status)
-            return await self._refuse(status)
+            return await refused(self._queue, self._listener.name, status)
         return status
 
     async def _within_bound(self, received: Received) -> Status:
@@ -140,13 +135,6 @@ class BridgeStore:
     async def _conflict(self, uid: str) -> None:
         log.error("identity conflict: %s differs from what the cloud holds", uid)
         await self._queue.note("identity conflict", sop_instance_uid=uid, destination=self._destination)
-
-    async def _refuse(self, status: Status) -> Status:
-        try:
-            await self._queue.count_refused(self._listener.name)
-        except (OSError, sqlite3.Error):
-            log.exception("a refused store could not be counted")
-        return status
 
 
 def _upload_of(received: Received) -> Upload:

@@ -12,16 +12,16 @@ from systems.router.cloud.stow import Part
 from systems.router.cloud.uploader import Upload, Uploader
 from systems.router.config.model import Config, Listener
 from systems.router.dimse.service import StoreRequest
-from systems.router.dimse.status import DATA_SET_MISMATCH, OK, OUT_OF_RESOURCES, Status
-from systems.router.errors import DamagedError, SpoolFullError
+from systems.router.dimse.status import DATA_SET_MISMATCH, OK, Status
+from systems.router.errors import DamagedError
 from systems.router.objects import Received
-from systems.router.reception import RefusedError, discard, receive
+from systems.router.reception import RefusedError, discard
 from systems.router.routing import destinations_for, tags_of
 from systems.router.store.model import Acceptance, Accepted
 from systems.router.store.queue import SqliteQueue
+from systems.router.taking import NOT_KEPT, refused, take
 
 log = logging.getLogger(__name__)
-_NOT_KEPT: Final = Status(OUT_OF_RESOURCES, "the object could not be made durable")
 _CONFLICT: Final = Status(DATA_SET_MISMATCH, "other content is known under this SOP Instance UID")
 
 
@@ -63,25 +63,20 @@ class Intake:
 
     async def _store(self, request: StoreRequest) -> Status:
         try:
-            received = await receive(
+            received = await take(
                 request,
                 self._listener.name,
-                self._queue.spool,
+                self._queue,
                 self._config.spool.memory_object_bytes,
                 tags_of(self._config.rules),
             )
         except RefusedError as error:
-            return await self._refuse(error.status)
-        except SpoolFullError:
-            return await self._refuse(Status(OUT_OF_RESOURCES, "the spool is full"))
-        except OSError:
-            log.exception("the spool cannot be written")
-            return await self._refuse(_NOT_KEPT)
+            return await refused(self._queue, self._listener.name, error.status)
         try:
             return await self._keep(received)
         except (OSError, sqlite3.Error):
             log.exception("%s could not be made durable", request.sop_instance_uid)
-            return await self._refuse(_NOT_KEPT)
+            return await refused(self._queue, self._listener.name, NOT_KEPT)
         finally:
             discard(received)
 
@@ -130,13 +125,6 @@ class Intake:
             return (await self._uploader.compare(upload)).held is Held.SAME
         except CloudError:
             return False
-
-    async def _refuse(self, status: Status) -> Status:
-        try:
-            await self._queue.count_refused(self._listener.name)
-        except (OSError, sqlite3.Error):
-            log.exception("a refused store could not be counted")
-        return status
 
 
 def _same_bytes(content: bytes, known: Iterable[bytes]) -> bool:

@@ -84,7 +84,7 @@ class AcceptedAssociation:
             return None
         answer, negotiated = negotiation.negotiate(self._settings, request)
         connection.use(negotiated.contexts, negotiated.peer_max_pdu)
-        connection.write(pdu.framed(pdu.ASSOCIATE_AC, associate.encode(answer, accept=True)))
+        connection.out.write(pdu.framed(pdu.ASSOCIATE_AC, associate.encode(answer, accept=True)))
         self.established = True
         self._measures.associations["accepted"] += 1
         peer = Peer(self._id, request.calling_ae, request.called_ae, host, port)

@@ -287,7 +287,7 @@ class Association:
         async with self._turn:
             connection.expected = frozenset({pdu.RELEASE_RP, pdu.RELEASE_RQ})
             try:
-                connection.write(pdu.release_request())
+                connection.out.write(pdu.release_request())
                 async with asyncio.timeout(self._timeouts.association):
                     await connection.control.get()
             except (DimseError, TimeoutError):
@@ -321,7 +321,7 @@ async def _open(
 async def _answer(
     peer: str, connection: Connection, request: AssociateItems, timeouts: ClientTimeouts
 ) -> AssociateItems:
-    connection.write(pdu.framed(pdu.ASSOCIATE_RQ, associate.encode(request, accept=False)))
+    connection.out.write(pdu.framed(pdu.ASSOCIATE_RQ, associate.encode(request, accept=False)))
     try:
         async with asyncio.timeout(timeouts.association):
             kind, body = await connection.control.get()

@@ -1,11 +1,11 @@
-"""One transport connection of an association: reading messages, writing messages, ending it.
+"""One transport connection of an association: reading messages and ending it; what leaves, leaves by its `out`.
 
 The same class serves both ends; what differs is which control PDUs are expected when (`expected`), and who drives.
 """
 
 import asyncio
 import socket
-from collections.abc import AsyncIterable, Callable, Collection
+from collections.abc import Callable, Collection
 from typing import Final, cast
 
 from systems.router.dimse import command as commands
@@ -13,11 +13,11 @@ from systems.router.dimse import pdu
 from systems.router.dimse.command import Command
 from systems.router.dimse.errors import AssociationAborted, DimseError, ProtocolError
 from systems.router.dimse.inbox import IncomingData, Mailbox
+from systems.router.dimse.outbox import Outbox
 from systems.router.dimse.settings import DEFAULT_MAX_PDU
 
 _HIGH_WATER: Final = 1 << 20
 _LOW_WATER: Final = 1 << 18
-_LARGEST_BURST: Final = 1 << 18
 # A peer may have one operation outstanding (window 1); a few more are forgiven, a flood is not.
 _MOST_WAITING: Final = 16
 _LINGER: Final = 1.0
@@ -50,6 +50,7 @@ class Connection(asyncio.Protocol):
         self.on_cancel: Callable[[int], None] | None = None
         self.on_lost: Callable[[], None] | None = None
         self.failure: DimseError | None = None
+        self.out = Outbox(lambda because: self.abort(pdu.BY_SERVICE_PROVIDER, 0, because))
         self.last_received = self.waiting_since = 0.0
         self._opened = opened
         self._responses: dict[int, Mailbox[Message]] = {}
@@ -60,9 +61,7 @@ class Connection(asyncio.Protocol):
         self._receiving: Message | None = None
         self._buffered = 0
         self._reading_paused = False
-        self._writable: asyncio.Future[None] | None = None
         self._closed = self._loop.create_future()
-        self._fragment_size = pdu.fragment_size(DEFAULT_MAX_PDU)
 
     # What asyncio calls.
 
@@ -70,6 +69,7 @@ class Connection(asyncio.Protocol):
         """Take the transport; small writes leave at once (TCP_NODELAY)."""
         # uvloop's transports are not subclasses of asyncio's.
         self._transport = cast("asyncio.Transport", transport)
+        self.out.open(self._transport)
         raw = transport.get_extra_info("socket")
         if raw is not None:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -96,13 +96,11 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The peer reads too slowly."""
-        self._writable = self._loop.create_future()
+        self.out.pause()
 
     def resume_writing(self) -> None:
         """The peer has caught up."""
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
-        self._writable = None
+        self.out.resume()
 
     # What the PDU reader calls.
 
@@ -203,7 +201,7 @@ class Connection(asyncio.Protocol):
 
         """
         largest = min(peer_max_pdu or DEFAULT_MAX_PDU, 8 * DEFAULT_MAX_PDU)
-        self._fragment_size = pdu.fragment_size(largest)
+        self.out.fragment_size = pdu.fragment_size(largest)
         self.context_ids = frozenset(context_ids)
         self.expected = frozenset({pdu.RELEASE_RQ})
 
@@ -222,91 +220,18 @@ class Connection(asyncio.Protocol):
             if message.data is not None:
                 message.data.ignore()
 
-    def write(self, *parts: bytes | memoryview) -> None:
-        """Write in one go.
-
-        Raises:
-            DimseError: when the association has ended.
-
-        """
-        if self.failure is not None:
-            raise self.failure
-        if self._transport is not None:
-            self._transport.writelines(parts)
-
-    async def drain(self, within: float) -> None:
-        """Wait until the peer has read enough of what was written, for `within` seconds at most.
-
-        Raises:
-            AssociationAborted: when it does not, or the association has ended.
-
-        """
-        if self.failure is not None:
-            raise self.failure
-        if self._writable is None:
-            return
-        try:
-            async with asyncio.timeout(within):
-                await self._writable
-        except TimeoutError as error:
-            stalled = AssociationAborted(f"the peer read nothing for {within:g} s")
-            self.abort(pdu.BY_SERVICE_PROVIDER, 0, stalled)
-            raise stalled from error
-        if self.failure is not None:
-            raise self.failure
-
-    async def send(
-        self, context_id: int, command: bytes, data: bytes | memoryview | None, within: float
-    ) -> None:
-        """Send a message: the command and the beginning of the data set leave together."""
-        parts = pdu.value(context_id, pdu.COMMAND, command, self._fragment_size)
-        if data is not None:
-            view, size = memoryview(data), 0
-            step = self._fragment_size
-            for start in range(0, max(len(view), 1), step):
-                piece = view[start : start + step]
-                parts += pdu.value(context_id, 0, piece, step, last=start + step >= len(view))
-                size += len(piece)
-                if size >= _LARGEST_BURST:
-                    self.write(*parts)
-                    parts, size = [], 0
-                    await self.drain(within)
-        if parts:
-            self.write(*parts)
-        await self.drain(within)
-
-    async def send_stream(
-        self, context_id: int, command: bytes, data: AsyncIterable[bytes | memoryview], within: float
-    ) -> None:
-        """Send a message whose data set is still being made; one chunk is held back to mark the last one."""
-        self.write(*pdu.value(context_id, pdu.COMMAND, command, self._fragment_size))
-        held: bytes | memoryview = b""
-        async for chunk in data:
-            if held:
-                self.write(*pdu.value(context_id, 0, held, self._fragment_size, last=False))
-                await self.drain(within)
-            held = chunk if len(chunk) else held
-        self.write(*pdu.value(context_id, 0, held, self._fragment_size))
-        await self.drain(within)
-
     # Ending.
 
     def abort(self, source: int, reason: int = 0, because: DimseError | None = None) -> None:
         """Send A-ABORT and close; everybody who waits gets `because`."""
-        if self.failure is None and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(pdu.abort(source, reason))
+        self.out.last_words(pdu.abort(source, reason))
         self._fail(because or AssociationAborted("the association was aborted on this side"))
         self._linger()
 
     def finish(self, last_words: bytes = b"") -> None:
         """End without an abort: write `last_words` (A-RELEASE-RP, A-ASSOCIATE-RJ) and leave the closing to the peer."""
-        if (
-            self.failure is None
-            and self._transport is not None
-            and not self._transport.is_closing()
-            and last_words
-        ):
-            self._transport.write(last_words)
+        if last_words:
+            self.out.last_words(last_words)
         self._fail(AssociationAborted("the association has been released"))
         self._linger()
 
@@ -344,7 +269,6 @@ class Connection(asyncio.Protocol):
             mailbox.fail(error)
         if self._receiving is not None and self._receiving.data is not None:
             self._receiving.data.fail(error)
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
+        self.out.fail(error)
         if self.on_lost is not None:
             self.on_lost()

@@ -69,7 +69,7 @@ class Exchange:
         response = commands.response(
             self.message.command, status, has_data_set=data is not None, counters=_fitting(counters)
         )
-        await self._connection.send(self.context.context_id, response, data, self._write_timeout)
+        await self._connection.out.send(self.context.context_id, response, data, self._write_timeout)
 
 
 def _fitting(counters: SubOperations | None) -> SubOperations | None:

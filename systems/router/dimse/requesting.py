@@ -70,9 +70,9 @@ async def send_request(
     """
     try:
         if data is None or isinstance(data, bytes | memoryview):
-            await connection.send(context_id, request, data, within)
+            await connection.out.send(context_id, request, data, within)
         else:
-            await connection.send_stream(context_id, request, data, within)
+            await connection.out.send_stream(context_id, request, data, within)
     except DimseError as error:
         if connection.failure is None:
             raise
