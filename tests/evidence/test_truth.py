@@ -107,6 +107,16 @@ def test_the_dcmtk_line_of_a_store_stores_the_same(
     (stored,) = [each for each in recorder.exchanges if isinstance(each, DimseOperation)]
     (tmp_path / f"{stored.sop_instance_uid}.dcm").write_bytes(series.instances[0].part10)
 
-    subprocess.run(["/bin/sh", "-c", to_dimse_command(stored)], cwd=tmp_path, check=True, capture_output=True)
+    line = to_dimse_command(stored)
+    repeated = subprocess.run(
+        ["/bin/sh", "-c", line],
+        cwd=tmp_path,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
-    assert judge(ledger, "pacs", PacsTruth(orthanc).fingerprints([series.study_instance_uid])).valid is True
+    assert repeated.returncode == 0, f"{line}\n{repeated.stdout}"
+    report = judge(ledger, "pacs", PacsTruth(orthanc).fingerprints([series.study_instance_uid]))
+    assert report.valid is True, f"{report.describe()}\n{repeated.stdout}"
