@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -166,3 +167,31 @@ def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
     yield server
     server.process.kill()
     server.process.wait()
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[str]:
+    """The reference DICOM service as the cloud; its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "systems.dicom_service.cli",
+        "serve",
+        "--port",
+        str(port),
+        "--data",
+        str(tmp_path / "cloud"),
+        "--no-auth",
+    ]
+    process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL, env=os.environ)
+    url = f"http://127.0.0.1:{port}"
+    eventually(
+        lambda: requests.get(f"{url}/health/check", timeout=5).ok,
+        within=20,
+        because="the DICOM service to start",
+    )
+    yield url
+    process.terminate()
+    process.wait(20)

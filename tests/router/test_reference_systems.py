@@ -1,11 +1,5 @@
 """Router, reference DICOM service and Orthanc together: the demo's ways through the router."""
 
-import os
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,36 +7,9 @@ import requests
 from pydicom.dataset import Dataset
 
 from fixtures.waiting import eventually
-from tests.router.conftest import REPOSITORY, MakeRouter, RouterProcess
+from tests.router.conftest import MakeRouter, RouterProcess
 from tests.router.fakes import make_dataset, send
 from tests.router.orthanc import AUTH, Orthanc
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "systems.dicom_service.cli",
-        "serve",
-        "--port",
-        str(port),
-        "--data",
-        str(tmp_path / "cloud"),
-        "--no-auth",
-    ]
-    process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL, env=os.environ)
-    url = f"http://127.0.0.1:{port}"
-    eventually(
-        lambda: requests.get(f"{url}/health/check", timeout=5).ok,
-        within=20,
-        because="the DICOM service to start",
-    )
-    yield url
-    process.terminate()
-    process.wait(20)
 
 
 @pytest.fixture

@@ -1,9 +1,4 @@
-import os
-import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,41 +6,18 @@ import requests
 
 from fixtures.waiting import eventually
 from tests.router.conftest import (
-    REPOSITORY,
     MakeRouter,
     RouterProcess,
     cloud,
     make_router,
     orthanc,
     pacs,
+    service,
 )
 from tests.router.orthanc import AUTH, Orthanc
 
-__all__ = ["cloud", "make_router", "orthanc", "pacs"]
+__all__ = ["cloud", "make_router", "orthanc", "pacs", "service"]
 MakePrefetcher = Callable[..., RouterProcess]
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[str]:
-    """The reference DICOM service as the cloud."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "systems.dicom_service.cli", "serve", "--no-auth", "--port", str(port)]
-    process = subprocess.Popen(
-        [*command, "--data", str(tmp_path / "cloud")],
-        cwd=REPOSITORY,
-        stderr=subprocess.DEVNULL,
-        env=os.environ,
-    )
-    url = f"http://127.0.0.1:{port}"
-    eventually(
-        lambda: requests.get(f"{url}/health/check", timeout=5).ok,
-        within=20,
-        because="the DICOM service to start",
-    )
-    yield url
-    process.terminate()
-    process.wait(20)
 
 
 @pytest.fixture
