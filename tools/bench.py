@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
         "--only",
         default="",
         metavar="WORDS",
-        help="parts, apart by commas: stow, cstore, forwarding, retrieval, migration, harness, memory (default: all)",
+        help="parts, apart by commas: stow, cstore, forwarding, retrieval, migration, durability, memory, harness (default: all)",
     )
     parser.add_argument("--rounds", type=int, help="rounds of each cell (default: 5, quick 3)")
     parser.add_argument("--gate", action="store_true", help="exit with 1 when something has become slower")

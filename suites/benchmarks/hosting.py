@@ -20,7 +20,7 @@ from docker.models.containers import Container
 
 from fixtures.deployment import engine, images, sweeper
 from fixtures.deployment.errors import MachineProblem
-from fixtures.deployment.fleet import LOG_LIMIT, Fleet
+from fixtures.deployment.fleet import LOG_LIMIT, Fleet, Host
 from fixtures.deployment.ports import reserved_ports
 from fixtures.deployment.process_host import ProcessHost, folder_size
 from fixtures.deployment.runs import Run, read_record
@@ -76,15 +76,32 @@ class Hosting:
         return self._site.config(name)
 
     def start(self, program: Program) -> None:
-        """Start a system on nothing and wait until it answers.
+        """Start a system on nothing, in the place of an earlier one of its name, and wait until it answers.
 
         Raises:
             DeploymentFailed: it ended or did not answer in time.
 
         """
-        host = self._containers if program.image else self._processes
+        if program.name in self._programs:
+            self.kill(program.name)
         self._programs[program.name] = program
-        Fleet(host, [program.spec()]).start_all()
+        Fleet(self._host_of(program.name), [program.spec()]).start_all()
+
+    def kill(self, name: str) -> None:
+        """SIGKILL to all its processes; what it kept stays."""
+        self._host_of(name).kill(self._programs[name].spec())
+
+    def start_again(self, name: str) -> None:
+        """Start it on what it kept and wait until it answers.
+
+        Raises:
+            DeploymentFailed: it ended or did not answer in time.
+
+        """
+        Fleet(self._host_of(name), [self._programs[name].spec()]).start(name)
+
+    def _host_of(self, name: str) -> Host:
+        return self._containers if self._programs[name].image else self._processes
 
     def tree(self, name: str) -> Tree:
         """Its processes, for CPU and memory."""
@@ -94,8 +111,7 @@ class Hosting:
 
     def logs(self, name: str) -> str:
         """The end of what it logged."""
-        host = self._containers if self._programs[name].image else self._processes
-        return host.logs(self._programs[name].spec())
+        return self._host_of(name).logs(self._programs[name].spec())
 
     def close(self) -> None:
         """End everything and delete what it kept."""
