@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import trustme
 
+from fixtures.actors.association import REJECTED
 from fixtures.clients import link
 from fixtures.clients.link import Match, Rule
 from fixtures.traceability import needs, requirement
@@ -21,8 +22,13 @@ from suites.router.settings import NARROW, STRICT, Variant
 
 pytestmark = pytest.mark.router
 
-FOREIGN = Variant("foreign", files={"ca.pem": trustme.CA().cert_pem.bytes()})
-"""A router that trusts a certification authority which has signed nothing here."""
+FOREIGN = Variant(
+    "foreign",
+    keys={"paths.cloud-bridge.allowed_networks": '["192.0.2.0/24"]'},
+    files={"ca.pem": trustme.CA().cert_pem.bytes()},
+    ready_without_bridge=True,
+)
+"""A router that trusts an authority which has signed nothing here, and whose bridge is for a network that nobody is in."""
 DELETES = {"DICOM Data Owner", "globalAdmin"}
 
 
@@ -264,9 +270,25 @@ def test_cloud_with_a_certificate_of_another_authority_is_not_trusted(variant_wo
         study = world.series(instances=1)
         assert world.send([study], "intake").all_success
         world.expect("pacs", [study])
-        refused = world.send([study], "bridge").outcomes[0]
-        assert refused.status == 0xA700, f"ROUTER-043 (TLS): {shown(refused.status)}"
+        row = eventually(
+            lambda: (found := world.router.destination("cloud"))["last_error"] and found,
+            within=20,
+            because="the cloud's queue to say why it does not deliver",
+        )
+        assert (row["delivered"], row["dead_lettered"]) == (0, 0), f"ROUTER-125: {row}"
         assert world.held("cloud", [study]) == set()
+
+
+@requirement("ROUTER-003")
+@needs("control")
+def test_allow_list_of_source_networks_is_enforced(variant_world: VariantWorld) -> None:
+    """A caller from outside the listed networks is rejected (result 1, source 1, reason 3); the other listener lets it in."""
+    with variant_world(FOREIGN) as world:
+        answer = witness(world, "pynetdicom").echo(world.bridge)
+        assert answer.association == REJECTED, f"ROUTER-003 demands A-ASSOCIATE-RJ: {answer}"
+        assert "result 1, source 1, reason 3" in answer.comment, answer.comment
+        assert witness(world, "dcmtk").echo(world.bridge).association == REJECTED
+        assert witness(world, "dcmtk").echo(world.intake).succeeded
 
 
 @requirement("ROUTER-125")

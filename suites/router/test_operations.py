@@ -118,7 +118,7 @@ def test_metrics_are_prometheus_text_and_move(world: World) -> None:
     world.router.drained(within=world.bounds.settle)
     after = _metrics(world)
     moved = {name for name, value in after.items() if value > before.get(name, 0)}
-    received = [name for name in moved if "received" in name and "modality-intake" in name]
+    received = [name for name in moved if "objects_received" in name and "modality-intake" in name]
     assert received, f"ROUTER-157: no counter of received objects moved: {sorted(moved)}"
     assert after[received[0]] - before[received[0]] == 3
     topics = {
