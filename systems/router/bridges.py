@@ -6,8 +6,9 @@ They are loaded when a peer opens an association for queries: pydicom takes long
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from systems.router.cloud.http import tls_context
 from systems.router.cloud.tokens import TokenSource
@@ -153,8 +154,10 @@ class Bridges:
             status = Status(OUT_OF_RESOURCES_SUB_OPERATIONS, "the path pacs-bridge is stopped")
             yield RetrieveResponse(status, SubOperations())
             return
-        async for response in self._courtesy.during(self._retrieve.move(request)):
-            yield response
+        responses: Any = self._courtesy.during(self._retrieve.move(request))
+        async with aclosing(responses) as closing:
+            async for response in closing:
+                yield response
 
     def get(self, request: GetRequest) -> AsyncIterator[RetrieveResponse]:
         """Answer C-GET."""

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from itertools import pairwise
+from typing import Any
 
 from systems.router.prefetch.courtesy import Courtesy
 
@@ -76,3 +78,26 @@ def test_retrievals_count_as_live_until_their_last_response() -> None:
         return seen
 
     assert asyncio.run(work()) == [False, True, True]
+
+
+def test_closing_the_responses_ends_the_retrieval_and_the_courtesy() -> None:
+    """ROUTER-143: a requester that leaves is no live traffic any more."""
+    ended: list[str] = []
+
+    async def responses() -> AsyncIterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            ended.append("retrieval")
+
+    async def work() -> int:
+        courtesy = Courtesy()
+        during: Any = courtesy.during(responses())
+        async with aclosing(during) as closing:
+            async for _ in closing:
+                break
+        return courtesy._live
+
+    assert asyncio.run(work()) == 0
+    assert ended == ["retrieval"]

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Final, TypeVar
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from typing import Any, Final, TypeVar, cast
 
 from systems.router.config.prefetch import Prefetch
 from systems.router.dimse.service import StoreRequest
@@ -47,8 +47,9 @@ class Courtesy:
     async def during(self, responses: AsyncIterator[T]) -> AsyncIterator[T]:
         """The same responses, with `live` around them."""
         with self.live():
-            async for response in responses:
-                yield response
+            async with aclosing(cast("Any", responses)) as closing:
+                async for response in closing:
+                    yield response
 
     @property
     def busy(self) -> bool:

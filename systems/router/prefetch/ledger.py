@@ -30,7 +30,8 @@ CREATE TABLE IF NOT EXISTS study(
 CREATE TABLE IF NOT EXISTS arrived(study_instance_uid TEXT PRIMARY KEY, at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS tally(name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
-STATES: Final = ("waiting", "running", "done", "failed", "stopped")
+ENDED: Final = ("done", "failed", "stopped")
+STATES: Final = ("waiting", "running", *ENDED)
 _COLUMNS: Final = (
     "id, source, reference, message_type, state, attempts, failures, merged, instances, accepted_at, finished_at, "
     "CASE WHEN not_before > 0 THEN not_before END AS not_before, reason, note"

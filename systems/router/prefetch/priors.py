@@ -49,8 +49,16 @@ def disagreeing(studies: Iterable[CloudStudy], patient: Patient) -> list[str]:
     if not wanted:
         return []
     return [
-        study.study_instance_uid for study in studies if (names := _names(study.name)) and not names & wanted
+        study.study_instance_uid
+        for study in studies
+        if (names := _names(study.name))
+        and not any(_same_person(one, other) for one in names for other in wanted)
     ]
+
+
+def _same_person(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    """Equal, as far as both are known."""
+    return one[0] == other[0] and (one[1] == other[1] or not one[1] or not other[1])
 
 
 def _names(person_name: str) -> set[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """What went from the cloud to a peer, so that it is not sent back to the cloud when that peer forwards it (ROUTER-144)."""
 
+import logging
 import sqlite3
 import time
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ CREATE TABLE IF NOT EXISTS returned(
   sop_instance_uid TEXT NOT NULL, ae_title TEXT NOT NULL, at REAL NOT NULL,
   PRIMARY KEY(sop_instance_uid, ae_title)) WITHOUT ROWID;
 """
+log = logging.getLogger(__name__)
 REMEMBER_SECONDS: Final = 86400.0
 
 
@@ -24,7 +26,10 @@ class Returns:
         self._peers = frozenset(peers)
 
     async def remember(self, ae_title: str, sop_instance_uids: Iterable[str]) -> None:
-        """Note instances before they are sent to `ae_title`; one commit for all of them."""
+        """Note instances before they are sent to `ae_title`; one commit for all of them.
+
+        A retrieval that somebody waits for is worth more than this memory: what goes wrong here is only logged.
+        """
         now = time.time()
         rows = [(uid, ae_title, now) for uid in sop_instance_uids]
 
@@ -33,8 +38,11 @@ class Returns:
                 "INSERT INTO returned VALUES(?, ?, ?) ON CONFLICT DO UPDATE SET at = excluded.at", rows
             )
 
-        if rows:
-            await self._database.do(work)
+        try:
+            if rows:
+                await self._database.do(work)
+        except (OSError, sqlite3.Error):
+            log.exception("%d instances sent to %s could not be remembered", len(rows), ae_title)
 
     async def came_back(self, received: Received) -> bool:
         """Whether a peer now sends what it was given from the cloud; a modality is never asked for."""

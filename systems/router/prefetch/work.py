@@ -77,6 +77,7 @@ class Worker:
         self._run = run
         self._woken = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
+        self._unsettled: list[Item] = []
         self._loop: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -102,6 +103,7 @@ class Worker:
         while True:
             self._woken.clear()
             try:
+                await self._put_back_unsettled()
                 await self._claim_all()
                 wait = await self._until_due()
             except (OSError, sqlite3.Error):
@@ -145,7 +147,14 @@ class Worker:
             else:
                 await self._finish(item, "done", "")
         except (OSError, sqlite3.Error):
-            log.exception("prefetch %d could not be recorded; it goes on after the next start", item.number)
+            log.exception("prefetch %d could not be recorded; it is run again", item.number)
+            self._unsettled.append(item)
+
+    async def _put_back_unsettled(self) -> None:
+        """What ended while the ledger could not be written waits again, once it can."""
+        while self._unsettled:
+            await self._ledger.put_back(self._unsettled[0])
+            self._unsettled.pop(0)
 
     async def _trouble(self, item: Item, trouble: Trouble) -> None:
         reason = str(trouble)
