@@ -50,12 +50,22 @@ def stand(request: pytest.FixtureRequest, profile: Profile, run_record: RunRecor
 @pytest.fixture
 def viewer(stand: Stand, tmp_path: Path, evidence: Evidence, profile: Profile) -> Iterator[Ohif]:
     """The viewer in a browser that has never been used, not loaded yet."""
-    endpoint = stand.deployment.viewer
-    with browser(tmp_path / "home", endpoint.ca_file) as started:
-        evidence.on_failure("what the browser asked for", lambda: _requests(started), "text/plain")
-        if profile.data == "synthetic":  # a screen shows whom it shows
-            evidence.on_failure("the screen", started.page.screenshot, "image/png")
-        yield Ohif(started, endpoint)
+    with browser(tmp_path / "home", stand.deployment.viewer.ca_file) as started:
+        yield _opened(started, stand, evidence, profile)
+
+
+@pytest.fixture
+def answered(stand: Stand, tmp_path: Path, evidence: Evidence, profile: Profile) -> Iterator[Ohif]:
+    """The same in a browser whose requests a test may answer itself (`browser.context.route`)."""
+    with browser(tmp_path / "answered", stand.deployment.viewer.ca_file, workers=False) as started:
+        yield _opened(started, stand, evidence, profile)
+
+
+def _opened(started: Browser, stand: Stand, evidence: Evidence, profile: Profile) -> Ohif:
+    evidence.on_failure("what the browser asked for", lambda: _requests(started), "text/plain")
+    if profile.data == "synthetic":  # a screen shows whom it shows
+        evidence.on_failure("the screen", started.page.screenshot, "image/png")
+    return Ohif(started, stand.deployment.viewer)
 
 
 def _prepared(runner: str) -> None:

@@ -46,7 +46,7 @@ def test_every_image_of_a_study_is_shown_as_it_was_sent(
 @needs("viewer")
 @requirement("CLAIM-VIEWER-02")
 def test_frames_that_do_not_arrive_are_not_drawn(
-    stand: Stand, studies: tuple[Study, ...], viewer: Ohif, evidence: Evidence
+    stand: Stand, studies: tuple[Study, ...], answered: Ohif, evidence: Evidence
 ) -> None:
     """The negative control: where frames are answered with failures, the check above has nothing to compare."""
     refused: list[str] = []
@@ -55,12 +55,12 @@ def test_frames_that_do_not_arrive_are_not_drawn(
         refused.append(route.request.url)
         route.fulfill(status=503, headers={"Access-Control-Allow-Origin": stand.deployment.viewer.url})
 
-    viewer.browser.context.route(re.compile(r"/frames/"), refuse)
-    viewer.enter()
-    viewer.open(studies[0].accession_number)
-    viewer.series()
-    viewer.page.wait_for_function("() => document.querySelector('canvas.cornerstone-canvas')")
-    viewer.page.wait_for_timeout(2000)
+    answered.browser.context.route(re.compile(r"/frames/"), refuse)
+    answered.enter()
+    answered.open(studies[0].accession_number)
+    answered.series()
+    answered.page.wait_for_function("() => document.querySelector('canvas.cornerstone-canvas')")
+    answered.page.wait_for_timeout(2000)
     assert refused
-    assert viewer.colours() <= 1
-    evidence.attach_png("the viewer without frames", viewer.screenshot())
+    assert answered.colours() <= 1
+    evidence.attach_png("the viewer without frames", answered.screenshot())

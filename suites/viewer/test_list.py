@@ -86,7 +86,7 @@ def test_the_list_has_every_study_of_the_cloud_and_no_other(
 
 @needs("viewer")
 @requirement("CLAIM-VIEWER-01")
-def test_a_list_cut_off_between_is_seen(stand: Stand, archive: list[Study], viewer: Ohif) -> None:
+def test_a_list_cut_off_between_is_seen(stand: Stand, archive: list[Study], answered: Ohif) -> None:
     """The negative control: where offset is ignored on the way, the rows are not the cloud's studies any more."""
     missing = {study.study_instance_uid for study in archive} - stand.truth.study_uids()
     stand.store([study for study in archive if study.study_instance_uid in missing])
@@ -99,9 +99,9 @@ def test_a_list_cut_off_between_is_seen(stand: Stand, archive: list[Study], view
             return
         route.continue_(url=parts._replace(query=urlencode(query)).geturl())
 
-    viewer.browser.context.route(re.compile(r"/studies\?"), ignore_offset)
-    viewer.enter()
-    assert len(viewer.rows()) < len(archive)
+    answered.browser.context.route(re.compile(r"/studies\?"), ignore_offset)
+    answered.enter()
+    assert len(answered.rows()) < len(archive)
 
 
 @needs("viewer")

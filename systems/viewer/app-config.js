@@ -65,6 +65,19 @@ window.config = (settings => {
     }
   };
 
+  // Studies are only asked for when nothing of them comes into the cache on disk any more (no-store.js). A browser
+  // that has no workers, or is slow with them, shows the studies all the same.
+  const guarded = (async () => {
+    const workers = window.navigator.serviceWorker;
+    const registration = await workers?.register('/no-store.js');
+    if (registration && !workers.controller) {
+      await new Promise(done => {
+        workers.addEventListener('controllerchange', done, { once: true });
+        window.setTimeout(done, 5000);
+      });
+    }
+  })().catch(error => console.warn(`answers may be kept on disk: ${error}`));
+
   const wholeList = {
     id: 'whole-list',
     getDataSourcesModule: () => [
@@ -75,6 +88,11 @@ window.config = (settings => {
           const source = extensionManager
             .getModuleEntry(DICOMWEB)
             .createDataSource(configuration, servicesManager, extensionManager);
+          const initialize = source.initialize.bind(source);
+          source.initialize = async place => {
+            await guarded;
+            return initialize(place);
+          };
           const { userAuthenticationService } = servicesManager.services;
           source.query.studies.search = searchAll(source.query.studies.mapParams, () =>
             userAuthenticationService.getAuthorizationHeader()

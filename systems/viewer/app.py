@@ -40,12 +40,15 @@ class _Site:
         page = (self._folder / "index.html").read_text(encoding="utf-8")
         self._headers = policy.headers(page, settings.origins())
         script = resources("systems.viewer").joinpath("app-config.js").read_text(encoding="utf-8")
+        self._worker = resources("systems.viewer").joinpath("no-store.js").read_text(encoding="utf-8")
         self._configuration = f"window.cloudViewer = {json.dumps(settings.for_page())};\n{script}"
 
     def routes(self) -> list[Route]:
         return [
             Route("/health", self.health),
             Route("/app-config.js", self.configuration),
+            Route("/no-store.js", self.worker),
+            Route("/init-service-worker.js", self.nothing),
             Route("/signed-out", self.signed_out),
             Route("/{path:path}", self.file),
         ]
@@ -54,8 +57,18 @@ class _Site:
         return JSONResponse({"status": "ok"})
 
     async def configuration(self, _: Request) -> Response:
+        return self._script(self._configuration)
+
+    async def worker(self, _: Request) -> Response:
+        return self._script(self._worker)
+
+    async def nothing(self, _: Request) -> Response:
+        """OHIF's page asks for this script, which would take every worker away again."""
+        return self._script("")
+
+    def _script(self, text: str) -> Response:
         headers = self._headers | {"Cache-Control": _ASK_AGAIN}
-        return Response(self._configuration, media_type="text/javascript", headers=headers)
+        return Response(text, media_type="text/javascript", headers=headers)
 
     async def signed_out(self, _: Request) -> Response:
         # The browser forgets what the page kept, whatever state the page was left in (W3C Clear Site Data).

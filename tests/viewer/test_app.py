@@ -122,6 +122,12 @@ def test_pages_are_never_kept_and_named_files_for_ever(client: HttpClient) -> No
     assert "immutable" in get(client, "/app.0123456789abcdef.js").header("cache-control")
 
 
+def test_the_worker_is_ours_and_no_script_takes_it_away(client: HttpClient) -> None:
+    assert b"no-store" in get(client, "/no-store.js").body
+    assert get(client, "/no-store.js").header("content-type").startswith("text/javascript")
+    assert get(client, "/init-service-worker.js").body == b""
+
+
 def test_packed_files_go_to_those_who_take_them(client: HttpClient) -> None:
     packed = get(client, "/app.0123456789abcdef.js", "gzip")
     plain = get(client, "/app.0123456789abcdef.js", "identity")
