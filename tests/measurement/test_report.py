@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.measurement import report
 from fixtures.measurement.charts import charts
 from fixtures.measurement.report import gate_of, table, write_report
-from fixtures.measurement.results import Results
+from fixtures.measurement.results import Results, add_to_history, read_history, write
 from fixtures.measurement.samples import Cores, Sample
 
 
@@ -87,3 +88,31 @@ def test_history_is_drawn_when_there_is_one(results: Results) -> None:
 
     assert "history" not in [chart.name for chart in charts(results)]
     assert "history" in [chart.name for chart in charts(results, [before])]
+
+
+def test_runs_on_a_busy_machine_are_no_baseline_while_there_are_quiet_ones(results: Results) -> None:
+    quiet = Results.from_json(results.as_json() | {"taken": "quiet"})
+    busy = Results.from_json(results.as_json() | {"taken": "busy"})
+    for cell in busy.cells.values():
+        cell.samples = [Sample(one.rate / 2, 1, 1, 1, Cores(0.1, 1.0, 1.5)) for one in cell.samples]
+
+    assert busy.disturbed == 1.0
+    assert "compared with 1 earlier runs" in gate_of(results, [quiet, busy])[1]
+
+
+@pytest.mark.parametrize(("factor", "gate", "code"), [(0.7, True, 1), (0.7, False, 0), (1.0, True, 0)])
+def test_the_program_says_by_its_exit_code_what_the_gate_says(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, factor: float, gate: bool, code: int
+) -> None:
+    history = tmp_path / "history.jsonl"
+    add_to_history(Results.from_json(results.as_json() | {"taken": "before"}), history)
+    for (_, target), cell in results.cells.items():
+        if target == "emulator":
+            cell.samples = [Sample(one.rate * factor, 1, 1, 1, one.cores) for one in cell.samples]
+    write(results, tmp_path / "benchmark.json")
+    words = [str(tmp_path / "benchmark.json"), "--history", str(history), "--out", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["report", *words, *(["--gate"] if gate else [])])
+    monkeypatch.setattr(report, "picture", lambda *_: None)
+
+    assert report.main() == code
+    assert len(read_history(history)) == (1 if code else 2)
