@@ -7,7 +7,7 @@ import pytest
 
 from fixtures.waiting import eventually
 from tests.router.conftest import RouterProcess
-from tests.router.fakes import make_dataset
+from tests.router.fakes import make_dataset, send
 from tests.router_prefetch.conftest import MakePrefetcher, finished, trigger_port
 from tests.router_prefetch.peers import order, put_into_cloud, send_order
 from tests.router_prefetch.queryable_pacs import QueryablePacs
@@ -148,3 +148,20 @@ def test_disagreeing_name_alarms_and_in_strict_mode_fetches_nothing(
     send_order(trigger_port(router), order(name="Do^Not^Log"))
     assert finished(router, 2)["state"] == "done"
     assert len(archive.order) == 1
+
+
+def test_new_study_that_waits_for_the_pacs_is_not_fetched_from_the_cloud(
+    make_prefetcher: MakePrefetcher, archive: QueryablePacs
+) -> None:
+    """ROUTER-144: dual delivery has reached the cloud, the PACS's copy still waits in the queue."""
+    new = make_dataset()
+    router = make_prefetcher(pacs_port=archive.port)
+    router.ask("POST", "/queues/ORTHANC/pause")
+    assert send(router.intake, [new]) == [0]
+    eventually(lambda: router.destination("cloud")["delivered"] == 1, within=20, because="the cloud's copy")
+
+    send_order(trigger_port(router), order())
+
+    assert (finished(router)["instances"], archive.order) == (0, [])
+    router.ask("POST", "/queues/ORTHANC/resume")
+    eventually(lambda: archive.order == [new.SOPInstanceUID], within=20, because="the PACS's copy")

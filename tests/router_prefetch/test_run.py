@@ -95,7 +95,8 @@ def go(
     on_their_way: frozenset[str] = frozenset(),
     **values: Any,
 ) -> None:
-    async def ways() -> frozenset[str]:
+    async def ways(studies: Sequence[str]) -> frozenset[str]:
+        assert len(studies) == len(set(studies))
         return on_their_way
 
     patient = values.pop("patient", Patient("42", names=(("Doe", "Jane"),)))

@@ -72,11 +72,11 @@ class Books(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """The two archives; `on_their_way` gives the instances that this router is about to deliver to the PACS."""
+    """The two archives; `on_their_way` gives the instances of studies that this router is about to deliver to the PACS."""
 
     cloud: CloudSide
     pacs: Holdings
-    on_their_way: Callable[[], Awaitable[frozenset[str]]]
+    on_their_way: Callable[[Sequence[str]], Awaitable[frozenset[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,11 @@ class Run:
     async def _plan(self, choices: Sequence[Choice], trigger: Trigger) -> _Plan:
         """Everything is looked up before anything is fetched: half a picture would fetch too much."""
         # Asked before the PACS: what is delivered in between is then found there.
-        plan = _Plan(on_their_way=await self._sides.on_their_way())
+        plan = _Plan(
+            on_their_way=await self._sides.on_their_way(
+                [choice.study.study_instance_uid for choice in choices]
+            )
+        )
         for choice in choices:
             uid = choice.study.study_instance_uid
             if choice.left_out:

@@ -3,7 +3,7 @@
 Loaded with the first trigger: pydicom takes longer than all else.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 from systems.router.bridge.cloud import CloudError, CloudRefused, CloudUnauthorised, CloudUnreachable
@@ -32,7 +32,7 @@ class PatientRuns:
         bridges: Bridges,
         returns: Returns,
         courtesy: Courtesy,
-        on_their_way: Callable[[], Awaitable[frozenset[str]]],
+        on_their_way: Callable[[Sequence[str]], Awaitable[frozenset[str]]],
     ) -> None:
         destination = bridges.destination(config.pacs_bridge.peer)
         assert destination is not None  # noqa: S101 - checked when the configuration was loaded

@@ -1,7 +1,7 @@
 """The prefetch of a running router: its listener, its triggers and its work, started and stopped as one."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, Final
 
@@ -110,10 +110,10 @@ class PrefetchService:
             )
         await self._runs(item, books)
 
-    async def _on_their_way(self) -> frozenset[str]:
+    async def _on_their_way(self, studies: Sequence[str]) -> frozenset[str]:
         peer = self._config.pacs_bridge.peer
         names = [one.name for one in self._config.destinations if one.kind == "dimse" and one.peer == peer]
-        return await self._queue.open_instances(names)
+        return await self._queue.open_instances(names, studies)
 
     async def status(self) -> dict[str, Any]:
         """Triggers by state, messages by acknowledgement code, instances moved; whether it gives way now."""

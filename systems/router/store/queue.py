@@ -213,14 +213,15 @@ class SqliteQueue:
         where = "destination = ? AND state IN (0, 1)"
         return await self._writer.do(partial(tasks.rows, where=where, values=(destination,), limit=limit))
 
-    async def open_instances(self, destinations: Sequence[str]) -> frozenset[str]:
-        """SOP Instance UIDs that are still to be delivered to some of `destinations`."""
+    async def open_instances(self, destinations: Sequence[str], studies: Sequence[str]) -> frozenset[str]:
+        """SOP Instance UIDs of `studies` that are still to be delivered to some of `destinations`."""
 
         def look(tx: Transaction) -> frozenset[str]:
             rows = tx.connection.execute(
                 "SELECT sop_instance_uid FROM task JOIN object ON object.id = object_id "
-                "WHERE state IN (0, 1) AND destination IN (SELECT value FROM json_each(?))",
-                (orjson.dumps(list(destinations)).decode(),),
+                "WHERE state IN (0, 1) AND state < 3 AND destination IN (SELECT value FROM json_each(?)) "
+                "AND study_instance_uid IN (SELECT value FROM json_each(?))",
+                (orjson.dumps(list(destinations)).decode(), orjson.dumps(list(studies)).decode()),
             )
             return frozenset(str(row[0]) for row in rows)
 
