@@ -218,7 +218,12 @@ class Router:
             for listener in self._listeners()
             if listener.enabled and not self.paths[listener.name].running
         ]
-        return [*missing, "the spool is full"] if self.queue.spool.is_full() else missing
+        spool = self.queue.spool
+        if not spool.is_writable():
+            missing.append("the spool cannot be written")
+        elif spool.is_full():
+            missing.append("the spool is full")
+        return missing
 
     async def switch_path(self, name: str, *, start: bool) -> None:
         """Start or stop one path and record it (ROUTER-007)."""

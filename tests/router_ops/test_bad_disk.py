@@ -176,3 +176,15 @@ def test_clock_that_is_set_does_not_change_a_pause(
     run(tmp_path, work)
     events = [orjson.loads(line)["event"] for line in read_since(tmp_path / "audit", 0)]
     assert events.count("clock set") == 2
+
+
+def test_spool_that_went_away_is_not_ready_and_refuses(router: RouterProcess) -> None:
+    """ROUTER-156."""
+    packs = router.data / "spool" / "packs"
+    packs.rename(packs.with_name("elsewhere"))
+    answer = router.ask("GET", "/health/ready")
+    assert (answer.status_code, answer.json()["missing"]) == (503, ["the spool cannot be written"])
+    assert send(router.intake, [make_dataset()]) == [0xA700]
+    packs.with_name("elsewhere").rename(packs)
+    assert router.ask("GET", "/health/ready").status_code == 200
+    assert send(router.intake, [make_dataset()]) == [0]

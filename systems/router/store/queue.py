@@ -25,6 +25,8 @@ from systems.router.store.transaction import Transaction
 from systems.router.store.writer import Writer
 
 T = TypeVar("T")
+# Through the index of open tasks, see tasks._TASK.
+_DEAD = "task.id IN (SELECT id FROM task WHERE state >= 2 AND state < 3)"
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ class SqliteQueue:
 
     def _recover(self) -> None:
         interrupted = self._connection.execute(
-            "UPDATE task SET state = 0, uncertain = 1 WHERE state = 1"
+            "UPDATE task SET state = 0, uncertain = 1 WHERE state = 1 AND state < 3"
         ).rowcount
         known = {
             row[0]
@@ -202,7 +204,7 @@ class SqliteQueue:
 
     async def dead_letters(self, limit: int) -> list[dict[str, Any]]:
         """See `model.Queue`."""
-        return await self._writer.do(partial(tasks.rows, where="state = 2", values=(), limit=limit))
+        return await self._writer.do(partial(tasks.rows, where=_DEAD, values=(), limit=limit))
 
     async def dead_letter(self, task_id: int) -> tuple[Location, str] | None:
         """Where the object of a dead letter lies, and its SOP Instance UID."""
@@ -210,7 +212,7 @@ class SqliteQueue:
 
     async def waiting(self, destination: str, limit: int) -> list[dict[str, Any]]:
         """See `model.Queue`."""
-        where = "destination = ? AND state IN (0, 1)"
+        where = "destination = ? AND state IN (0, 1) AND state < 3"
         return await self._writer.do(partial(tasks.rows, where=where, values=(destination,), limit=limit))
 
     async def open_instances(self, destinations: Sequence[str], studies: Sequence[str]) -> frozenset[str]:

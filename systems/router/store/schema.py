@@ -53,7 +53,8 @@ def open_index(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA wal_autocheckpoint=4000")
         if version == 0:
             connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")
-        # An index changes nothing for an older router, so it is no version of its own.
+        # Indexes change nothing for an older router, so they are no version of their own.
+        connection.execute("CREATE INDEX IF NOT EXISTS task_waiting ON task(destination, id) WHERE state = 0")
         connection.execute(
             "CREATE INDEX IF NOT EXISTS object_study ON object(study_instance_uid, received_at)"
         )

@@ -84,6 +84,14 @@ class Spool:
             limit > 0 and self.bytes_used >= limit
         ) or self.percent_used() >= self._limits.hard_limit_percent
 
+    def is_writable(self) -> bool:
+        """Whether files can be made there at all (ROUTER-156)."""
+        try:
+            read_only = os.statvfs(self._packs).f_flag & os.ST_RDONLY
+        except OSError:
+            return False
+        return not read_only and os.access(self._packs, os.W_OK)
+
     def is_filling(self) -> bool:
         """Beyond the soft limit: an alarm, nothing else."""
         limit = self._limits.hard_limit_bytes * self._limits.soft_limit_percent / 100

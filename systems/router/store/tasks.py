@@ -9,11 +9,18 @@ from systems.router.objects import Identity
 from systems.router.store.model import Effect, Location, Settlement, Task, TaskState
 from systems.router.store.transaction import Transaction
 
+# `state = 0` and `state < 3` are the conditions of the two partial indexes, word for word: without one of them a question reads
+# all that was ever delivered, and with the wrong one all that is open.
 _TASK = """
 SELECT task.id, object_id, sop_instance_uid, sop_class_uid, series_instance_uid, study_instance_uid,
   transfer_syntax_uid, digest, pack, pack_offset, length, calling_ae, attempts, failures, uncertain, solo, received_at
 FROM task JOIN object ON object.id = object_id
 WHERE destination = ? AND state = 0 AND not_before <= ? {rest}"""
+# Of those on their way, of which there are few, all; of those that wait, of which there may be many, the first.
+_OLDEST: Final = """
+SELECT min(received_at) FROM object WHERE id IN (
+  SELECT object_id FROM (SELECT object_id FROM task WHERE destination = ? AND state = 0 ORDER BY id LIMIT 1)
+  UNION ALL SELECT object_id FROM task WHERE destination = ? AND state >= 1 AND state < 2 AND state < 3)"""
 _STUDY: Final = 5
 _CLAIM = _TASK.format(rest="ORDER BY task.id LIMIT ?")
 _PROBE = _TASK.format(rest="AND task.id NOT IN (SELECT value FROM json_each(?)) ORDER BY task.id LIMIT 1")
@@ -224,12 +231,8 @@ def next_due(tx: Transaction, destination: str) -> float | None:
 
 def oldest(tx: Transaction, destination: str) -> float | None:
     """When the oldest open object of a destination was received, in seconds since the epoch."""
-    row = tx.connection.execute(
-        "SELECT received_at FROM task JOIN object ON object.id = object_id "
-        "WHERE destination = ? AND state IN (0, 1) ORDER BY task.id LIMIT 1",
-        (destination,),
-    ).fetchone()
-    return None if row is None else float(row[0])
+    row = tx.connection.execute(_OLDEST, (destination, destination)).fetchone()
+    return None if row[0] is None else float(row[0])
 
 
 def rows(tx: Transaction, where: str, values: tuple[Any, ...], limit: int) -> list[dict[str, Any]]:

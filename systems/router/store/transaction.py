@@ -57,7 +57,8 @@ class Transaction:
             return
         self._moved_to = offset
         self.connection.execute(
-            "UPDATE task SET not_before = not_before + ? WHERE state = 0 AND not_before > 0", (moved,)
+            "UPDATE task SET not_before = not_before + ? WHERE state = 0 AND not_before > 0",
+            (moved,),
         )
         self.audit.add("clock set", self.now, moved_seconds=round(moved, 3))
         log.warning("the clock was set by %.1f s; waiting deliveries keep their pauses", moved)
