@@ -1,7 +1,6 @@
 """One set of results for the session, written when it ends; systems by module."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
@@ -32,17 +31,17 @@ def bench(run_record: RunRecord) -> Iterator[Bench]:
 
 
 @pytest.fixture(scope="module")
-def host(run_record: RunRecord) -> Iterator[Hosting]:
-    """Where this module's systems run; they end and their data goes with it."""
+def host(bench: Bench, run_record: RunRecord) -> Iterator[Hosting]:
+    """Where this module's systems run; they end and their data goes with it, results so far are written."""
     with hosting(_RUNS / f"{run_record.run_id}-bench{next(_HOSTINGS)}") as made:
         yield made
+    write(bench.results, bench.settings.folder / RESULTS)
 
 
 @pytest.fixture(scope="module")
-def archives(bench: Bench, host: Hosting) -> Iterator[tuple[Archive, ...]]:
+def archives(bench: Bench, host: Hosting) -> tuple[Archive, ...]:
     """The origin servers under measurement, all up, empty at first."""
-    with ExitStack():
-        made = tuple(start_of(word)(host) for word in bench.settings.targets)
-        for one in made:
-            bench.results.versions[one.name] = one.version
-        yield made
+    made = tuple(start_of(word)(host) for word in bench.settings.targets)
+    for one in made:
+        bench.results.versions[one.name] = one.version
+    return made
