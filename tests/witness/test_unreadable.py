@@ -10,6 +10,7 @@ import pytest
 from fixtures.clients.answers import NoAnswer, Response, UnexpectedStatus
 from fixtures.clients.multipart import read
 from suites.azure.searching import uids
+from suites.azure.stow import items
 from suites.azure.unreadable import misread
 from suites.azure.updates import opened
 
@@ -29,8 +30,9 @@ def raised(action: Callable[[], object]) -> Exception:
         lambda: list(read("text/plain", [b""])),
         lambda: uids([{}], "0020000D"),
         lambda: opened(b"no file"),
+        lambda: items(Response(200, (), b"[]"), "00081198"),
     ],
-    ids=["no JSON", "no multipart", "a member is missing", "no DICOM file"],
+    ids=["no JSON", "no multipart", "a member is missing", "no DICOM file", "a list for an object"],
 )
 def test_answers_that_cannot_be_read(action: Callable[[], object]) -> None:
     assert misread(raised(action))
