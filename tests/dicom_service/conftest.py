@@ -246,6 +246,11 @@ def multi_frame(frames: int = 3) -> Dataset:
                    PixelData=pixels.tobytes() + b"\0")  # fmt: skip
 
 
+def closed(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
 Starter = Callable[..., Service]
 
 

@@ -12,37 +12,7 @@ from systems.dicom_service.dicom.attributes import shown
 from systems.dicom_service.dicom.elements import Buffer, DataSet, Element
 from systems.dicom_service.dicom.rules_v1 import has_control
 from systems.dicom_service.dicom.text import SINGLE_TEXT_VRS, Decoder
-
-_TIME = r"([01][0-9]|2[0-3])([0-5][0-9](([0-5][0-9]|60)(\.[0-9]{1,6})?)?)?"
-_DATE_TIME = (
-    r"[0-9]{4}((0[0-9]|1[0-2])(([0-2][0-9]|3[01])(([01][0-9]|2[0-3])([0-5][0-9](([0-5][0-9]|60)(\.[0-9]{1,6})?)?)?)?)?)?"
-    r"([+-][0-9]{4})?"
-)
-_DATE = r"[0-9]{4}(0[0-9]|1[0-2])([0-2][0-9]|3[01])"
-
-# One value of each VR as nearly all writers write it, within the bounds of the rules below; padding is optional.
-_USUAL = {
-    "AE": r"(?= *[^ \\])[\x20-\x5b\x5d-\x7e]{1,16}",
-    "AS": r"[0-9]{3}[DWMY]",
-    "CS": r"[A-Z0-9_ ]{0,16}",
-    "DA": _DATE,
-    "DS": r"(?=[^\\]{1,16}(\\|\Z)) *[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)? *",
-    "DT": _DATE_TIME + " *",
-    "IS": r" *[+-]?[0-9]{1,9} *",
-    "LO": r"[\x20-\x5b\x5d-\x7e]{0,64}",
-    "SH": r"[\x20-\x5b\x5d-\x7e]{0,16}",
-    "TM": _TIME + " *",
-}
-_USUAL_LISTS = {
-    vr: re.compile(rf"{one}(\\{one})*".encode() + (rb" ?" if vr not in ("LO", "SH", "CS", "AE") else b""))
-    for vr, one in _USUAL.items()
-}
-_USUAL_LISTS["UI"] = re.compile(rb"(?=[0-9.]{1,64}\0?\Z)[1-9][0-9]*(\.(0|[1-9][0-9]*))*\0?")
-_USUAL_LISTS["PN"] = re.compile(
-    rb"(?=[\x20-\x3c\x3e-\x5b\x5d-\x7e]{0,64}\Z)[^^]*(\^[^^]*){0,4}",
-)
-_USUAL_LISTS["ST"] = re.compile(rb"(?s).{0,1024}")
-_USUAL_LISTS["LT"] = re.compile(rb"(?s).{0,10240}")
+from systems.dicom_service.dicom.usual_values import DATE_TIME, USUAL_LISTS
 
 _NUMBER_SIZES = {"US": 2, "SS": 2, "UL": 4, "SL": 4, "FL": 4, "FD": 8, "AT": 4, "SV": 8, "UV": 8}
 _VM_UNCHECKED = frozenset({"UC", "OB", "OW", "OL", "OD", "OF", "OV", "UN", "SQ", "PN"})
@@ -74,7 +44,7 @@ class _Usual(dict[int, tuple[Callable[[bytes], object], int, float]]):
     def __init__(self, vr: str) -> None:
         super().__init__()
         self._vr = vr
-        self._match = _USUAL_LISTS[vr].fullmatch
+        self._match = USUAL_LISTS[vr].fullmatch
 
     def __missing__(self, tag: int) -> tuple[Callable[[bytes], object], int, float]:
         bounds = (
@@ -88,7 +58,7 @@ class _Usual(dict[int, tuple[Callable[[bytes], object], int, float]]):
 
 
 _REMEMBERED_TAGS = 4096
-_USUAL_OF = {vr: _Usual(vr) for vr in _USUAL_LISTS}
+_USUAL_OF = {vr: _Usual(vr) for vr in USUAL_LISTS}
 _JUDGED = _USUAL_OF.keys() | _NUMBER_SIZES.keys()
 
 
@@ -293,7 +263,7 @@ def _check_tm(value: str) -> str | None:
 
 
 def _check_dt(value: str) -> str | None:
-    pattern = f"({_DATE_TIME})?(-({_DATE_TIME})?)?"
+    pattern = f"({DATE_TIME})?(-({DATE_TIME})?)?"
     return (
         None
         if re.fullmatch(pattern, value.strip(" "))
