@@ -60,6 +60,7 @@ def test_a_cell_says_what_limited_it() -> None:
     assert _sample(1, client=0.9, server=1.0).limited_by == "client"
     assert _sample(1, client=0.5, server=0.2).limited_by == "client"
     assert _sample(1).limited_by == "server"
+    assert _sample(1, client=0.3, server=0.0).limited_by == "not seen"
     assert _sample(1, server=0.3).limited_by == "waiting"
     assert _sample(1, others=0.4).disturbed
 
