@@ -136,7 +136,6 @@ sop_classes = ["1.2.840.10008.5.1.4.1.1.3.1"]
 NARROW = Variant(
     "narrow",
     keys={
-        "spool.hard_limit_bytes": "1500000",
         "cloud.max_request_bytes": "300000",
         "cloud.read_idle_seconds": "1",
         "cloud.test_only_do_not_verify_tls": "true",
@@ -147,4 +146,7 @@ NARROW = Variant(
     },
     replaced={'name = "cloud"\nkind = "dicomweb"': 'name = "cloud"\nkind = "dicomweb"\nmax_failures = 2'},
 )
-"""Small limits, so that reaching them takes no time (ROUTER-091, 108, 125, 127, 161, 176, 185, 186)."""
+"""Small limits, so that reaching them takes no time (ROUTER-091, 108, 125, 127, 161, 176, 186)."""
+
+FULL = Variant("full", keys={"spool.hard_limit_bytes": "1500000"})
+"""A spool of its own that is soon full: dead letters of other tests would take its room (ROUTER-185)."""

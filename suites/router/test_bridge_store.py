@@ -109,20 +109,20 @@ def test_conflict_is_judged_by_comparing(world: World, by: WitnessBy) -> None:
 
 @requirement("ROUTER-046", "ROUTER-048", "ROUTER-170")
 @needs("link")
-def test_success_waits_for_the_cloud_and_failure_does_not_wait_for_ever(world: World, by: WitnessBy) -> None:
+def test_success_waits_for_the_cloud_and_failure_does_not_wait_for_ever(world: World) -> None:
     """While the cloud is silent the store gets A700 within the caller's bound, never 0000; afterwards it gets 0000."""
     study = world.series(instances=1)
     world.register([study])
     assert world.router.path("cloud-bridge")["mode"] == "synchronous", "ROUTER-046: the mode is in the status"
     with world.cut("blackhole"):
         began = time.monotonic()
-        answer = by().send(study.instances, world.bridge, via="bridge").outcomes[0]
+        answer = witness(world, "dcmtk").send(study.instances, world.bridge, via="bridge").outcomes[0]
         took = time.monotonic() - began
     assert answer.status == 0xA700, f"ROUTER-170: {shown(answer.status)} {answer.comment}"
     assert took < BOUND_SECONDS + 3, (
         f"ROUTER-048: answered after {took:.1f} s, the bound is {BOUND_SECONDS} s"
     )
-    assert by().send(study.instances, world.bridge, via="bridge").acknowledged
+    assert witness(world, "dcmtk").send(study.instances, world.bridge, via="bridge").acknowledged
     world.expect("cloud", [study])
 
 

@@ -9,7 +9,7 @@ from fixtures.waiting import eventually
 from fixtures.world import World
 from suites.router.clients import shown, study_keys, witness
 from suites.router.conftest import VariantWorld, WitnessBy
-from suites.router.settings import NARROW
+from suites.router.settings import FULL, NARROW
 
 pytestmark = pytest.mark.router
 
@@ -101,14 +101,14 @@ def test_token_service_down(world: World) -> None:
 
 @requirement("ROUTER-189")
 @needs("control")
-def test_start_without_anybody_else(world: World, by: WitnessBy) -> None:
+def test_start_without_anybody_else(world: World) -> None:
     """The router starts and takes objects with PACS, cloud and token service absent, and delivers when they come."""
     study = world.series(instances=2)
     world.register([study])
     world.stop("router")
     with world.down("pacs", "cloud", "identity"):
         world.start("router")
-        sent = by().send(study.instances, world.intake, via="intake")
+        sent = witness(world, "dcmtk").send(study.instances, world.intake, via="intake")
         assert len(sent.acknowledged) == 2, f"ROUTER-189: {sent.describe()}"
     world.expect_both([study])
 
@@ -142,7 +142,7 @@ def test_graceful_stop_in_the_middle(world: World) -> None:
 @needs("control")
 def test_full_spool_refuses_and_resumes_by_itself(variant_world: VariantWorld) -> None:
     """At the hard limit stores get A700 and leave nothing; when the backlog has gone the intake takes objects again."""
-    with variant_world(NARROW) as world:
+    with variant_world(FULL) as world:
         study = world.series(instances=16, matrix=256)
         world.router.pause("cloud")
         try:

@@ -13,7 +13,7 @@ from fixtures.clients.link import Match, Rule
 from fixtures.traceability import needs, requirement
 from fixtures.waiting import eventually
 from fixtures.world import World, rules
-from suites.router.clients import shown
+from suites.router.clients import shown, witness
 from suites.router.conftest import VariantWorld, WitnessBy
 from suites.router.settings import NARROW
 
@@ -74,12 +74,14 @@ def test_failing_cloud_delays_no_pacs_delivery(world: World) -> None:
 
 @requirement("ROUTER-100", "ROUTER-174")
 @needs("control", "link")
-def test_acknowledged_objects_survive_a_kill(world: World, by: WitnessBy) -> None:
+def test_acknowledged_objects_survive_a_kill(world: World) -> None:
     """Acknowledged in an outage, killed, started: every object reaches both destinations once, without a network to start."""
     study = world.series(instances=5)
     world.register([study])
     with world.cut("refuse"):
-        assert len(by().send(study.instances, world.intake, via="intake").acknowledged) == 5
+        assert (
+            len(witness(world, "dcmtk").send(study.instances, world.intake, via="intake").acknowledged) == 5
+        )
         world.kill("router")
         world.start("router")
         world.expect("pacs", [study])
