@@ -5,7 +5,7 @@ Every step runs even when an earlier one has failed, so that one run tells all t
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -14,10 +14,13 @@ from tools import engine
 from tools.common import CHECKOUT, LOCAL, PARALLEL, VENV_BIN, Stop, main_of, run, say
 from tools.dcmtk import ensure_dcmtk
 from tools.orthanc import ensure_orthanc
+from tools.viewer import ensure_chromium, ensure_viewer
 
 OUT = CHECKOUT / "reports" / "out"
-SELECTED = "not benchmark and not controls"
-"""Measurements are run on purpose only; sabotaged worlds are a step of their own, on one runner: they test the checks."""
+SELECTED = "not benchmark and not controls and not viewer"
+"""Measurements are run on purpose only. Sabotaged worlds are a step of their own, on one runner: they test the checks. So are
+the checks of the viewer: a browser that draws in software gets no further beside others.
+"""
 
 
 MOST_UNSTEADY = 25
@@ -167,12 +170,33 @@ def _static(check: Check) -> None:
     check.step("house rules", [_program("lint-imports")])
 
 
-def _suites(check: Check, runner: str) -> None:
+def _suites(check: Check, runner: str, *, browser: bool) -> None:
     check.pytest(
         f"suites, {runner} runner",
         "suites",
         *("-m", SELECTED, "--runner", runner, "--report-dir", str(OUT / runner), *PARALLEL),
     )
+    if browser:
+        check.pytest(f"viewer, {runner} runner", "suites/viewer", "--runner", runner, "--no-report")
+
+
+def _processes(check: Check, *, browser: bool) -> None:
+    """What needs no container engine."""
+    check.pytest("tests of the harness and the systems", "tests", "-n", "auto", "--dist", "loadfile", "-q")
+    _suites(check, "process", browser=browser)
+    # They bring up two stacks at a time by themselves, and bound their waiting tightly: nothing runs beside them.
+    check.pytest("sabotaged worlds", "suites/controls", "--runner", "process", "--no-report")
+
+
+def _had(what: str, *preparations: Callable[[], object]) -> bool:
+    """Prepare what some checks need; say what is left out where it cannot be had."""
+    try:
+        for prepare in preparations:
+            prepare()
+    except Stop as stop:
+        say(f"{what} left out: {stop}")
+        return False
+    return True
 
 
 def main() -> int:
@@ -184,34 +208,22 @@ def main() -> int:
     if arguments.lint:
         _static(check)
         return check.close()
-    docker: Stop | None = None
-    try:
-        engine.ensure_engine()
-    except Stop as stop:
-        docker = stop
-        say(f"The docker runner is left out: {stop}")
+    docker = _had("The docker runner is", engine.ensure_engine)
     _static(check)
-    if docker is None:
+    if docker:
         check.step("images", [_program("python"), "-m", "fixtures.deployment.images"])
-    try:
-        ensure_dcmtk()
-    except Stop as stop:
-        say(f"Tests that need dcmtk are left out: {stop}")
+    _had("Tests that need dcmtk are", ensure_dcmtk)
+    browser = _had("The checks of the viewer are", ensure_viewer, ensure_chromium)
     try:
         ensure_orthanc()
     except Stop as stop:
         check.unmet("tests and suites that need Orthanc as a process", stop)
     else:
-        check.pytest(
-            "tests of the harness and the systems", "tests", "-n", "auto", "--dist", "loadfile", "-q"
-        )
-        _suites(check, "process")
-        # They bring up two stacks at a time by themselves, and bound their waiting tightly: nothing runs beside them.
-        check.pytest("sabotaged worlds", "suites/controls", "--runner", "process", "--no-report")
-    if docker is None:
-        _suites(check, "docker")
+        _processes(check, browser=browser)
+    if docker:
+        _suites(check, "docker", browser=browser)
     code = check.close()
-    if docker is not None:
+    if not docker:
         say("The docker runner was left out: no container engine (see above).")
     return code
 

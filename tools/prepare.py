@@ -103,12 +103,11 @@ def prepare_allure() -> None:
     wanted = f"{ALLURE} {_digest(Path(__file__))}"
     if _read(ALLURE_STAMP) == wanted and ALLURE_PROGRAM.exists():
         return
-    npm = _npm()
     folder = LOCAL / "node"
     folder.mkdir(parents=True, exist_ok=True)
     say(f"installing {ALLURE} into .local/node")
     must(
-        [*npm, "install", "--prefix", str(folder), "--no-fund", "--no-audit", "--loglevel=error", ALLURE],
+        [*npm(), "install", "--prefix", str(folder), "--no-fund", "--no-audit", "--loglevel=error", ALLURE],
         "check that this machine reaches its npm registry; without it the report has no Allure pages",
     )
     if not ALLURE_PROGRAM.exists():
@@ -116,11 +115,11 @@ def prepare_allure() -> None:
     ALLURE_STAMP.write_text(wanted, encoding="ascii")
 
 
-def _npm() -> list[str]:
+def npm() -> list[str]:
     """Return the npm command: the system's when its Node is new enough, else that of a wheel in the venv."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node and npm and _major(node) >= NODE_AT_LEAST:
-        return [npm]
+    node, beside = shutil.which("node"), shutil.which("npm")
+    if node and beside and _major(node) >= NODE_AT_LEAST:
+        return [beside]
     if not (VENV_BIN / "npm").exists():
         say(f"no Node {NODE_AT_LEAST} or newer on this machine: installing {NODE_WHEEL} into .local/venv")
         must(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fixtures.deployment.viewer import FOLDER, VERSION, prepared_files
 from tools.common import LOCAL, Stop, install_packages, main_of, must, say
-from tools.prepare import _npm as npm_command
+from tools.prepare import npm
 
 PACKAGE = f"@ohif/app@{VERSION}"
 DIGEST = "sha512-WZdxmpmG7rqFgW9ZJLcbgr3XCtLi1KDNPoMaeY5PPe6j4G4fjEjjkycZM6C6Zk2F87BKxFfpq+jd5xXZB9E8EA=="
@@ -50,7 +50,7 @@ def ensure_viewer() -> Path:
     with tempfile.TemporaryDirectory(dir=FOLDER) as scratch:
         say(f"fetching {PACKAGE} (50 MB)")
         must(
-            [*npm_command(), "pack", PACKAGE, "--pack-destination", scratch, "--loglevel=error"],
+            [*npm(), "pack", PACKAGE, "--pack-destination", scratch, "--loglevel=error"],
             "check that this machine reaches its npm registry; without it only the viewer's tests are left out",
         )
         archive = next(Path(scratch).glob("*.tgz"))
