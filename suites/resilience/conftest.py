@@ -11,15 +11,16 @@ import pytest
 
 from fixtures.data import Run
 from fixtures.deployment.deploy import choose_runner, deploy
-from fixtures.deployment.deployment import Overrides
+from fixtures.deployment.deployment import Deployment, Overrides
 from fixtures.deployment.spec import SystemSpec
 from fixtures.evidence.exchange import Recorder
 from fixtures.reporting.run import RunRecord
 from fixtures.traceability import Profile
-from fixtures.world.stage import cast_of, deployment, make_world, turn, world
+from fixtures.world.stage import cast_of, make_world, turn, world
 from suites.azure.service import Service
+from suites.router.deployed import deployed
 
-__all__ = ["cast_of", "deployment", "make_world", "turn", "world"]
+__all__ = ["cast_of", "make_world", "turn", "world"]
 
 _RUNS = Path(".local/runs")
 _ROUNDS = "CONFORMANCE_KILL_ROUNDS"
@@ -33,6 +34,16 @@ ServiceOf = Callable[..., AbstractContextManager[Service]]
 def this_run(run_record: RunRecord) -> Run:
     """The names under which everything of this run lies; each xdist worker has its own."""
     return Run(run_record.run_id + _worker())
+
+
+@pytest.fixture(scope="session")
+def deployment(
+    pytestconfig: pytest.Config, profile: Profile, run_record: RunRecord, this_run: Run
+) -> Iterator[Deployment]:
+    """All systems, for the tests of the router."""
+    with deployed(pytestconfig, profile, this_run, "routing") as up:
+        run_record.version("runner", up.runner)
+        yield up
 
 
 @pytest.fixture(scope="session")

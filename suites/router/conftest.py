@@ -2,19 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from pathlib import Path
 
 import pytest
 
 from fixtures.data import Run
-from fixtures.deployment.deploy import choose_runner, deploy
 from fixtures.deployment.deployment import Deployment
+from fixtures.reporting.run import RunRecord
 from fixtures.traceability import Profile
 from fixtures.world import World
 from fixtures.world.stage import (
     MakeWorld,
     cast_of,
-    deployment,
     make_world,
     own_world,
     this_run,
@@ -22,11 +20,11 @@ from fixtures.world.stage import (
     world,
 )
 from suites.router.clients import WITNESSES, Witness, witness
+from suites.router.deployed import deployed
 from suites.router.settings import Variant
 
 __all__ = [
     "cast_of",
-    "deployment",
     "make_world",
     "own_world",
     "this_run",
@@ -34,11 +32,20 @@ __all__ = [
     "world",
 ]
 
-_RUNS = Path(".local/runs")
 WitnessBy = Callable[..., Witness]
 """A witness by the AE title it calls with."""
 Deployments = Callable[[Variant], Deployment]
 VariantWorld = Callable[[Variant], AbstractContextManager[World]]
+
+
+@pytest.fixture(scope="session")
+def deployment(
+    pytestconfig: pytest.Config, profile: Profile, run_record: RunRecord, this_run: Run
+) -> Iterator[Deployment]:
+    """The systems under test, up for the whole session."""
+    with deployed(pytestconfig, profile, this_run, "router") as up:
+        run_record.version("runner", up.runner)
+        yield up
 
 
 @pytest.fixture(params=WITNESSES)
@@ -59,11 +66,8 @@ def variants(pytestconfig: pytest.Config, profile: Profile, this_run: Run) -> It
 
         def of(variant: Variant) -> Deployment:
             if variant.name not in up:
-                runner = pytestconfig.getoption("--runner") or choose_runner(None)
-                name = f"{this_run.run_id}-{variant.name}"
-                run_dir = pytestconfig.rootpath / _RUNS / name
                 up[variant.name] = stack.enter_context(
-                    deploy(profile, runner, run_dir, overrides=variant.overrides())
+                    deployed(pytestconfig, profile, this_run, variant.name, variant.overrides())
                 )
             return up[variant.name]
 
