@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from systems.router.cloud.client import trust
 from systems.router.cloud.errors import CloudUnauthorisedError, CloudUnreachableError
-from systems.router.cloud.http import trust
 from systems.router.cloud.tokens import ClientCredentials
 from systems.router.config import Credential, SecretSource
 from tests.router.fakes import FakeCloud
