@@ -26,7 +26,7 @@ def _last_data_sent(_world: World, sending: Sending, _number: int) -> bool:
 
 
 def _answers_received(_world: World, sending: Sending, number: int) -> bool:
-    return len(sending.acknowledged) >= min(sending.total, 4 * (number + 1))
+    return len(sending.acknowledged) >= min(sending.total, 2 * (number + 1))
 
 
 def _upload_begun(world: World, _sending: Sending, _number: int) -> bool:
@@ -53,7 +53,7 @@ MOMENTS = (
 
 def kill_round(world: World, moment: Moment, number: int) -> None:
     """One round: send, kill at the moment, restart, send again what was not acknowledged, and compare both places."""
-    studies = world.sized_studies(count=2, instances=10)
+    studies = world.sized_studies(count=2, instances=5)
     with world.cloud_answers(*moment.rules):
         world.bytes_mark = world.link_bytes("cloud", "up")
         with world.sending(studies, "intake") as sending:
