@@ -1,4 +1,4 @@
-"""What operators see and do (ROUTER-008, 009, 155 to 157, 161, 191, 194 to 197, 199, 202)."""
+"""What operators see and do (ROUTER-001, 002, 005, 008, 009, 046, 101, 155 to 157, 161, 199, 202)."""
 
 import json
 import re
@@ -7,7 +7,7 @@ import pytest
 
 from fixtures.clients import link
 from fixtures.clients.link import Match, Rule
-from fixtures.traceability import needs, not_applicable, requirement
+from fixtures.traceability import needs, requirement
 from fixtures.waiting import eventually
 from fixtures.world import World
 from suites.router.clients import study_keys
@@ -15,8 +15,6 @@ from suites.router.conftest import VariantWorld, WitnessBy
 from suites.router.settings import NARROW, STRICT
 
 pytestmark = pytest.mark.router
-
-MR_CLASS, US_CLASS = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.3.1"
 
 
 @requirement("ROUTER-008", "ROUTER-002", "ROUTER-005", "ROUTER-046")
@@ -216,95 +214,6 @@ def test_timers_that_do_not_fit_are_warned_of(world: World, variant_world: Varia
             f"ROUTER-202: no warning for WORKSTATION: {warnings}"
         )
         assert not [w for w in warnings if "ORTHANC" in w], f"ROUTER-202: ORTHANC's timer fits: {warnings}"
-
-
-@requirement("ROUTER-191")
-@needs("control")
-def test_rules_select_destinations(variant_world: VariantWorld) -> None:
-    """By modality, calling AE title and SOP class: to both, to one, to all that match."""
-    with variant_world(STRICT) as world:
-        ct, us, research = (
-            world.series(instances=1),
-            world.of_class(US_CLASS, instances=1),
-            world.of_class(US_CLASS, instances=1),
-        )
-        assert world.send([ct, us], "intake").all_success
-        assert world.send([research], "intake", ae="ALLOWED").all_success
-        world.expect_both([ct, research])
-        world.expect("pacs", [us])
-        world.router.drained(within=world.bounds.settle)
-        assert world.held("cloud", [us]) == set(), (
-            "ROUTER-191: no rule sends ultrasound of this modality to the cloud"
-        )
-
-
-@requirement("ROUTER-191", "ROUTER-161")
-@needs("control")
-def test_object_that_matches_no_rule_is_held_and_alarmed(variant_world: VariantWorld) -> None:
-    """It is acknowledged, in neither place, shown as held with an alarm, and still known: not dropped."""
-    with variant_world(STRICT) as world:
-        study = world.of_class(MR_CLASS, instances=1)
-        before = world.router.status()["held"]
-        assert world.send([study], "intake").all_success
-        status = world.router.status()
-        assert status["held"] == before + 1, "ROUTER-191: held"
-        assert [a for a in status["alarms"] if "no routing rule" in a], (
-            f"ROUTER-191: no alarm: {status['alarms']}"
-        )
-        assert world.router.instance(study.instances[0].sop_instance_uid).status == 200, "ROUTER-191: dropped"
-        world.router.drained(within=world.bounds.settle)
-        assert world.held("pacs", [study]) == world.held("cloud", [study]) == set()
-
-
-@requirement("ROUTER-195")
-@needs("migration")
-def test_migration_is_planned_then_done(world: World) -> None:
-    """A dry run moves nothing; the job copies the oldest first, proves each instance, and deletes only when told to."""
-    old, older, young = world.dated_studies(["19010102", "19010101", "20220101"], instances=2)
-    world.arrange_all([old, older, young], "pacs")
-    select = {"studies": [old.study_instance_uid, older.study_instance_uid]}
-    dry = world.finish_migration(world.router.start_migration(select, dry_run=True))
-    assert world.cloud_study_uids() == set(), f"ROUTER-195: a dry run copied: {dry.describe()}"
-    feed = world.feed_mark()
-    done = world.migrate(select=select, delete=False)
-    assert done.state not in ("failed", "running"), done.describe()
-    world.expect_both([old, older])
-    assert world.first_creates_since(feed) == [older.study_instance_uid, old.study_instance_uid], (
-        "oldest first"
-    )
-    rows = [row for row in done.raw["manifest"] if row["study_instance_uid"] in world.uids([old, older])]
-    assert len(rows) == 4, "ROUTER-195: a row of the manifest per instance"
-    world.migrate(select={"studies": [older.study_instance_uid]}, delete=True)
-    eventually(
-        lambda: world.held("pacs", [older]) == set(),
-        within=10,
-        because="the migrated study to leave the PACS",
-    )
-    world.expect("cloud", [old, older])
-    world.expect("pacs", [old, young])
-
-
-@requirement("ROUTER-194")
-def test_watched_folder(world: World) -> None:
-    """Optional: a watched folder feeds the cloud path."""
-    settings = json.dumps(world.router.config())
-    if not re.search(r"folder|watch|drop", settings):
-        not_applicable(
-            "the router has no file drop intake, which ROUTER-194 allows", probe="GET /config names no folder"
-        )
-    raise AssertionError("the router has a file drop intake, and this suite does not check it yet")
-
-
-@requirement("ROUTER-196")
-def test_change_feed_tool(world: World) -> None:
-    """Optional: a reader of the change feed, whose purge needs a confirmation."""
-    described = json.dumps(world.router.http.request("GET", "/openapi.json").json()["paths"])
-    if "feed" not in described:
-        not_applicable(
-            "the router offers no reader of the change feed, which ROUTER-196 allows",
-            probe="GET /openapi.json has no path with 'feed'",
-        )
-    raise AssertionError("the router reads the change feed, and this suite does not check it yet")
 
 
 @requirement("ROUTER-101")

@@ -1,34 +1,21 @@
-"""Tokens, secrets and certificates (ROUTER-120 to 125, 127, 128, 175, 203)."""
+"""Tokens: asked for, kept, renewed and refused; roles (ROUTER-009, 043, 120 to 122, 175, 203)."""
 
-import json
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-import trustme
 
-from fixtures.actors.association import REJECTED
 from fixtures.clients import link
 from fixtures.clients.link import Match, Rule
 from fixtures.traceability import needs, requirement
 from fixtures.waiting import eventually
 from fixtures.world import World
-from suites.router.clients import shown, study_keys, witness
+from suites.router.clients import shown, witness
 from suites.router.conftest import VariantWorld
-from suites.router.settings import NARROW, STRICT, Variant
+from suites.router.settings import STRICT
 
 pytestmark = pytest.mark.router
-
-FOREIGN = Variant(
-    "foreign",
-    keys={"paths.cloud-bridge.allowed_networks": '["192.0.2.0/24"]'},
-    files={"ca.pem": trustme.CA().cert_pem.bytes()},
-    ready_without_bridge=True,
-)
-"""A router that trusts an authority which has signed nothing here, and whose bridge is for a network that nobody is in."""
 DELETES = {"DICOM Data Owner", "globalAdmin"}
 
 
@@ -199,185 +186,6 @@ def test_clock_skew_of_the_token_service(world: World, offset: int) -> None:
         world.identity_admin.set_clock(0)
         world.connection_tests()
     world.expect("cloud", [study])
-
-
-@requirement("ROUTER-123", "ROUTER-159")
-@needs("control")
-def test_no_secret_and_no_patient_in_what_the_router_says(world: World) -> None:
-    """Neither secrets nor tokens nor patients are in the export, status, metrics, audit, error comments or the log."""
-    study = world.cast.study(1, "new")
-    assert world.send([study], "intake").all_success
-    world.expect_both([study])
-    with world.cut("refuse"):
-        comment = world.send([world.cast.study(2, "new")], "bridge").outcomes[0].comment
-        world.workstation.find(
-            world.bridge, "STUDY", study_keys(study, PatientName="", PatientID=study.patient.patient_id)
-        )
-        tests = world.connection_tests()
-    said = {
-        "the log": world.control.logs("router"),
-        "GET /config": json.dumps(world.router.config()),
-        "GET /status": json.dumps(world.router.status()),
-        "GET /metrics": world.router.metrics(),
-        "GET /audit": json.dumps(world.router.audit()),
-        "POST /connection-tests": str(tests),
-        "GET /instances": str(world.router.instance(study.instances[0].sop_instance_uid).body),
-        "an Error Comment": comment,
-    }
-    assert said["the log"], "nothing was logged, so nothing was shown"
-    deployed = world.deployment
-    secrets = {
-        "the client secret": deployed.identity.applications["router"].secret,
-        "the admin token": deployed.router.admin_token,
-        "the PACS password": deployed.pacs.password,
-        "a token": "eyJ",
-    }
-    family = str(study.instances[0].dataset().PatientName.family_name)
-    people = {"a Patient ID": study.patient.patient_id, "a patient's name": family}
-    found = [
-        f"{what} is in {where}"
-        for where, text in said.items()
-        for what, value in {**secrets, **people}.items()
-        if value in text
-    ]
-    assert not found, f"ROUTER-123, ROUTER-159: {found}"
-
-
-@requirement("ROUTER-124")
-@needs("http-interposer")
-def test_router_has_an_identity_of_its_own(world: World) -> None:
-    """Every request of the router carries the router's application, which is nobody else's."""
-    study = world.series(instances=1)
-    mark = world.link_mark()
-    assert world.send([study], "bridge").all_success
-    assert world.find_through_bridge("STUDY", study).status == 0x0000
-    applications = world.deployment.identity.applications
-    callers = {e["client_id"] for e in world.link.exchanges("cloud", mark) if e["status"] not in (401, None)}
-    assert callers == {applications["router"].client_id}, f"ROUTER-124: requests of {callers}"
-    others = {name: one.client_id for name, one in applications.items() if name != "router"}
-    assert applications["router"].client_id not in others.values()
-
-
-@requirement("ROUTER-125")
-@needs("control")
-def test_cloud_with_a_certificate_of_another_authority_is_not_trusted(variant_world: VariantWorld) -> None:
-    """A trust store without the cloud's CA: the connection tests name the certificate, and nothing is uploaded."""
-    with variant_world(FOREIGN) as world:
-        tests = world.connection_tests()
-        for name in ("oauth", "cloud-qido"):
-            assert not tests[name].passed, f"ROUTER-125: {name} trusts a foreign authority"
-        assert "certificate" in tests["oauth"].detail.lower(), tests["oauth"].detail
-        study = world.series(instances=1)
-        assert world.send([study], "intake").all_success
-        world.expect("pacs", [study])
-        row = eventually(
-            lambda: (found := world.router.destination("cloud"))["last_error"] and found,
-            within=20,
-            because="the cloud's queue to say why it does not deliver",
-        )
-        assert (row["delivered"], row["dead_lettered"]) == (0, 0), f"ROUTER-125: {row}"
-        assert world.held("cloud", [study]) == set()
-
-
-@requirement("ROUTER-003")
-@needs("control")
-def test_allow_list_of_source_networks_is_enforced(variant_world: VariantWorld) -> None:
-    """A caller from outside the listed networks is rejected (result 1, source 1, reason 3); the other listener lets it in."""
-    with variant_world(FOREIGN) as world:
-        answer = witness(world, "pynetdicom").echo(world.bridge)
-        assert answer.association == REJECTED, f"ROUTER-003 demands A-ASSOCIATE-RJ: {answer}"
-        assert "result 1, source 1, reason 3" in answer.comment, answer.comment
-        assert witness(world, "dcmtk").echo(world.bridge).association == REJECTED
-        assert witness(world, "dcmtk").echo(world.intake).succeeded
-
-
-@requirement("ROUTER-125")
-@needs("control")
-def test_verification_that_is_off_shows_in_the_status(world: World, variant_world: VariantWorld) -> None:
-    """The test-only flag is a warning of the status page; without it there is none."""
-    assert not [w for w in world.router.status()["warnings"] if "verif" in w], (
-        "ROUTER-125: the reference verifies"
-    )
-    with variant_world(NARROW) as narrow:
-        warnings = narrow.router.status()["warnings"]
-        assert [w for w in warnings if "verif" in w], f"ROUTER-125: not in the status: {warnings}"
-
-
-@requirement("ROUTER-127")
-@needs("http-interposer")
-def test_redirect_to_another_host_is_not_followed(world: World) -> None:
-    """A redirect is no success, and the host it names hears nothing, so no credentials reach it."""
-    study = world.series(instances=1)
-    heard: list[bytes] = []
-    with _listening(world, heard) as url:
-        redirect = link.respond(307, "", {"Location": f"{url}/v2/studies"})
-        with world.cloud_answers(Rule("redirect", redirect, Match(method="POST", times=4))):
-            answer = world.send([study], "bridge").outcomes[0]
-    assert answer.status not in (0x0000, 0xB000, 0xB006, 0xB007), f"ROUTER-127: {shown(answer.status)}"
-    assert heard == [], "ROUTER-127: the redirect was followed to another host"
-    assert world.send([study], "bridge").all_success
-    world.expect("cloud", [study])
-
-
-@contextmanager
-def _listening(world: World, heard: list[bytes]) -> Iterator[str]:
-    """A host of the test's own, which the router can reach as it reaches the workstation."""
-    bind, reached = world.deployment.workstation_bind, world.deployment.workstation
-    with socket.create_server((bind.host, bind.port)) as server:
-        server.settimeout(0.1)
-        ended = threading.Event()
-
-        def serve() -> None:
-            while not ended.is_set():
-                try:
-                    connection, _ = server.accept()
-                except TimeoutError:
-                    continue
-                with connection:
-                    heard.append(connection.recv(4096))
-
-        thread = threading.Thread(target=serve, name="other host", daemon=True)
-        thread.start()
-        try:
-            yield f"http://{reached.host}:{reached.port}"
-        finally:
-            ended.set()
-            thread.join()
-
-
-@requirement("ROUTER-127")
-@needs("link")
-def test_connections_are_reused(world: World) -> None:
-    """Thirty stores in a row need far fewer connections than requests."""
-    study = world.series(instances=30, matrix=16)
-    before = int(world.link.routes()["cloud"]["connections"])
-    assert world.send([study], "bridge").all_success
-    opened = int(world.link.routes()["cloud"]["connections"]) - before
-    assert opened <= 8, f"ROUTER-127: {opened} new connections for 30 stores"
-    world.expect("cloud", [study])
-
-
-@requirement("ROUTER-128")
-@needs("http-interposer", "control")
-@pytest.mark.parametrize("version", ["v2", "v1"])
-def test_version_segment_is_a_setting(world: World, variant_world: VariantWorld, version: str) -> None:
-    """Store, search and retrieval go to the configured version of the API."""
-    if version == "v2":
-        _uses_version(world, version)
-    else:
-        with variant_world(STRICT) as strict:
-            _uses_version(strict, version)
-
-
-def _uses_version(world: World, version: str) -> None:
-    study = world.series(instances=1)
-    mark = world.link_mark()
-    assert world.send([study], "intake").all_success
-    world.expect("cloud", [study])
-    assert world.move_through_bridge("STUDY", study).status == 0x0000
-    paths = {e.path for e in world.link_since(mark)}
-    assert len(paths) >= 3, paths
-    assert all(path.startswith(f"/{version}/") for path in paths), f"ROUTER-128: {sorted(paths)}"
 
 
 @requirement("ROUTER-203")
