@@ -1,23 +1,3 @@
-from collections.abc import Iterator
+from tests.peer_fixtures import peer, recorder, run
 
-import pytest
-
-from fixtures.data import Run
-from fixtures.evidence.exchange import Recorder
-from tests.actors.orthanc_peer import OrthancPeer, running_orthanc
-
-
-@pytest.fixture(scope="session")
-def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OrthancPeer]:
-    with running_orthanc(tmp_path_factory.mktemp("orthanc")) as running:
-        yield running
-
-
-@pytest.fixture
-def recorder() -> Recorder:
-    return Recorder()
-
-
-@pytest.fixture
-def run() -> Run:
-    return Run.new()
+__all__ = ["peer", "recorder", "run"]
