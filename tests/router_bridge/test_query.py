@@ -1,64 +1,15 @@
-"""C-FIND from QIDO-RS: what is asked, what is checked here, what is answered, and how failures end."""
+"""C-FIND from QIDO-RS: what is asked, what is checked here, what is answered."""
 
-import asyncio
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydicom import Dataset
 
-from systems.router.bridge.cloud import (
-    CloudError,
-    CloudGarbled,
-    CloudRefused,
-    CloudUnauthorised,
-    CloudUnreachable,
-)
-from systems.router.bridge.query import QueryBridge, QuerySettings
-from systems.router.bridge.search import SearchLimits
-from systems.router.dimse.service import FindRequest, Peer
-from systems.router.dimse.status import Status
 from systems.router.dimse.uids import PATIENT_ROOT_FIND, STUDY_ROOT_FIND
+from tests.router_bridge.asking import JULE, MUELLER, OTHER, find, request, uids
 from tests.router_bridge.fake_cloud import FakeCloud, study
-from tests.router_dimse.support import run
-
-JULE = study("1.2.1", "Jule420^Schmeler639", "a", AccessionNumber="A1", StudyDate="20110602")
-OTHER = study("1.2.2", "Other^Jane", "A", AccessionNumber="a1", StudyDate="20220101", Modality="MR")
-MUELLER = study("1.2.3", "Müller^Jürgen", "c", StudyDescription="Chest", StudyDate="20220102")
-LIMITS = SearchLimits(answer=1, attempts=3)
-
-
-def request(level: str, root: str = STUDY_ROOT_FIND, *, relational: bool = False, **keys: Any) -> FindRequest:
-    identifier = Dataset()
-    identifier.QueryRetrieveLevel = level
-    for keyword, value in keys.items():
-        setattr(identifier, keyword, value)
-    return FindRequest(Peer(1, "ORTHANC", "QIETOAZURE", "127.0.0.1", 1), 1, root, identifier, relational)
-
-
-def find(cloud: FakeCloud, asked: FindRequest, **settings: Any) -> tuple[list[Dataset], list[int], Status]:
-    """The matches, their statuses and the final status."""
-
-    async def story() -> tuple[list[Dataset], list[int], Status]:
-        bridge = QueryBridge(cloud, QuerySettings("QIETOAZURE", **{"limits": LIMITS, **settings}))
-        responses = [response async for response in bridge.find(asked)]
-        final = responses.pop()
-        assert not final.status.is_pending
-        assert final.identifier is None
-        return (
-            [r.identifier or Dataset() for r in responses],
-            [r.status.code for r in responses],
-            final.status,
-        )
-
-    return run(story())
-
-
-def uids(found: list[Dataset]) -> list[str]:
-    return sorted(one.StudyInstanceUID for one in found)
 
 
 @pytest.mark.parametrize(
@@ -233,87 +184,3 @@ def test_keys_that_cannot_be_checked_make_the_matches_ff01() -> None:
     )
 
     assert (statuses, final.code) == ([0xFF01], 0)
-
-
-def test_all_pages_are_followed_and_repeated_matches_are_given_once() -> None:
-    many = [study(f"1.2.{n}", "N", "P") for n in range(450)]
-    cloud = FakeCloud(*many)
-    plain = cloud.search
-
-    async def shifting(
-        resource: str, params: Sequence[tuple[str, str]], *, limit: int, offset: int
-    ) -> list[dict[str, Any]]:
-        return await plain(resource, params, limit=limit, offset=max(0, offset - 3))
-
-    cloud.search = shifting  # type: ignore[method-assign]
-
-    found, _, final = find(cloud, request("STUDY"))
-
-    assert len(uids(found)) == len(set(uids(found))) == 450
-    assert (len(cloud.searches), final.code) == (3, 0)
-
-
-def test_more_matches_than_the_ceiling_are_a_failure() -> None:
-    cloud = FakeCloud(*(study(f"1.2.{n}", "N", "P") for n in range(30)))
-
-    assert find(cloud, request("STUDY"), limits=SearchLimits(1, 3, 20))[2].code == 0xA700
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "attempts"),
-    [
-        (CloudUnreachable("x"), 0xC101, 1),
-        (CloudUnauthorised("x"), 0xC102, 1),
-        (CloudGarbled("x"), 0xC103, 1),
-        (CloudRefused(400), 0xA900, 1),
-        (CloudRefused(404), 0xC001, 1),
-        (CloudRefused(503), 0xA700, 3),
-        (CloudRefused(429, retry_after=60), 0xA700, 1),
-    ],
-)
-def test_failures_end_with_their_status_never_with_an_empty_list(
-    error: CloudError, code: int, attempts: int
-) -> None:
-    cloud = FakeCloud(JULE)
-    cloud.failure = lambda _: error
-
-    found, _, final = find(cloud, request("STUDY"))
-
-    assert (found, final.code, len(cloud.searches)) == ([], code, attempts)
-
-
-def test_a_failure_after_some_pages_is_still_a_failure() -> None:
-    cloud = FakeCloud(*(study(f"1.2.{n}", "N", "P") for n in range(300)))
-    cloud.failure = lambda call: CloudUnreachable("gone") if call > 1 else None
-
-    found, _, final = find(cloud, request("STUDY"))
-
-    assert (len(found), final.code) == (200, 0xC101)
-
-
-def test_a_transient_refusal_is_asked_again() -> None:
-    cloud = FakeCloud(JULE)
-    cloud.failure = lambda call: CloudRefused(503) if call == 1 else None
-
-    found, _, final = find(cloud, request("STUDY"))
-
-    assert (len(found), final.code) == (1, 0)
-
-
-def test_silence_ends_within_the_bound() -> None:
-    cloud = FakeCloud(JULE)
-
-    async def silent(*_: Any, **__: Any) -> list[dict[str, Any]]:
-        await asyncio.Event().wait()
-        return []
-
-    cloud.search = silent  # type: ignore[method-assign]
-
-    assert find(cloud, request("STUDY"), bound=lambda _: 0.1)[2].code == 0xC101
-
-
-def test_cancel_ends_with_fe00() -> None:
-    asked = request("STUDY")
-    asked.cancelled.set()
-
-    assert find(FakeCloud(JULE), asked)[2].code == 0xFE00
