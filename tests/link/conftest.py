@@ -1,4 +1,4 @@
-"""A running fault-link on loopback, with targets whose side the tests play."""
+"""A running fault-link on loopback."""
 # ruff: noqa: S310 - the address is the test's own
 
 import json
@@ -7,11 +7,10 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,116 +18,10 @@ import pytest
 import trustme
 
 from fixtures.waiting import eventually
+from tests.link.targets import PATIENCE, HttpTarget, TcpTarget
+from tests.link.wire import receive_all
 
 KEY = "the key of the link"
-PATIENCE = 10.0
-
-
-class TcpTarget:
-    """A listening socket; the test accepts and plays the far side."""
-
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.settimeout(PATIENCE)
-        self.port: int = self._listener.getsockname()[1]
-
-    def accept(self, within: float = PATIENCE) -> socket.socket:
-        self._listener.settimeout(within)
-        sock, _ = self._listener.accept()
-        sock.settimeout(PATIENCE)
-        return sock
-
-    def close(self) -> None:
-        self._listener.close()
-
-
-@dataclass
-class Received:
-    """One request as the HTTP target got it."""
-
-    head: bytes
-    body: bytes
-
-
-Answer = Callable[[Received], bytes]
-HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
-
-
-@dataclass
-class HttpTarget:
-    """An HTTP target, byte for byte: keeps what came and answers what the test says. Empty answer: closes."""
-
-    context: ssl.SSLContext | None
-    answer: Answer = lambda _: HELLO
-    received: list[Received] = field(default_factory=list)
-    connections: int = 0
-    at_head: bytes = b""
-
-    def __post_init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def reset(self) -> None:
-        self.answer, self.at_head = lambda _: HELLO, b""
-        self.received.clear()
-
-    def close(self) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
-
-    def _serve(self, sock: socket.socket) -> None:
-        try:
-            with self.context.wrap_socket(sock, server_side=True) if self.context else sock as stream:
-                self._converse(stream)
-        except OSError:
-            return
-
-    def _converse(self, stream: socket.socket) -> None:
-        file = stream.makefile("rb")
-        while head := read_head(file):
-            if self.at_head:
-                stream.sendall(self.at_head)
-            request = Received(head, read_body(file, head))
-            self.received.append(request)
-            answer = self.answer(request)
-            if not answer:
-                return
-            stream.sendall(answer)
-            if b"connection: close" in answer.lower():
-                return
-
-
-def read_head(file: Any) -> bytes:
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        line = file.readline()
-        if not line:
-            return b""
-        head += line
-    return head
-
-
-def read_body(file: Any, head: bytes) -> bytes:
-    """Return the body as on the wire, by Content-Length or last chunk."""
-    for line in head.lower().split(b"\r\n"):
-        if line.startswith(b"content-length:"):
-            body: bytes = file.read(int(line.split(b":")[1]))
-            return body
-        if line.startswith(b"transfer-encoding:"):
-            wire = b""
-            while not wire.endswith(b"0\r\n\r\n"):
-                wire += file.readline()
-            return wire
-    return b""
 
 
 @dataclass
@@ -189,59 +82,6 @@ class Running:
         with self.tls(route) if route != "plain" else self.connect(route) as sock:
             sock.sendall(request)
             return receive_all(sock)
-
-
-def assert_reset(sock: socket.socket) -> None:
-    """The peer has reset the connection. TLS libraries report this as an end of file, so the kernel is asked."""
-    closed = bytes([7])
-    eventually(
-        lambda: sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == closed,
-        within=5,
-        because="a reset",
-        every=0.01,
-    )
-    with pytest.raises((ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)):
-        sock.recv(1)
-
-
-def receive_all(sock: socket.socket) -> bytes:
-    pieces = []
-    while piece := sock.recv(65_536):
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
-def receive_exactly(sock: socket.socket, count: int) -> bytes:
-    data = b""
-    while len(data) < count:
-        piece = sock.recv(count - len(data))
-        assert piece, f"the stream ended after {len(data)} of {count} bytes"
-        data += piece
-    return data
-
-
-def get(path: str, *fields: str) -> bytes:
-    lines = [f"GET {path} HTTP/1.1", "Host: service.test", "Connection: close", *fields]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1")
-
-
-def post(path: str, body: bytes, *fields: str) -> bytes:
-    lines = [
-        f"POST {path} HTTP/1.1",
-        "Host: service.test",
-        "Connection: close",
-        f"Content-Length: {len(body)}",
-        *fields,
-    ]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
-
-
-def body_of(answer: bytes) -> bytes:
-    return answer.partition(b"\r\n\r\n")[2]
-
-
-def status_of(answer: bytes) -> int:
-    return int(answer.split(b" ", 2)[1])
 
 
 def free_port() -> int:

@@ -3,10 +3,10 @@
 import pytest
 
 from fixtures.waiting import eventually
-from tests.link.conftest import (
-    HELLO,
-    Received,
-    Running,
+from tests.link.conftest import Running
+from tests.link.dicom import MULTIPART, multipart, part10
+from tests.link.targets import HELLO, Received
+from tests.link.wire import (
     assert_reset,
     body_of,
     get,
@@ -17,7 +17,6 @@ from tests.link.conftest import (
     receive_exactly,
     status_of,
 )
-from tests.link.dicom import MULTIPART, multipart, part10
 
 ODD_REQUEST = (
     b"GET /v2/studies?PatientName=M\xc3\xbcller,\\%5c&x=%7E HTTP/1.1\r\nhost:service.test\r\nX-ODD:  two  spaces \r\n"

@@ -6,20 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.link.conftest import (
-    HELLO,
-    Received,
-    Running,
-    assert_reset,
-    body_of,
-    get,
-    post,
-    read_body,
-    read_head,
-    receive_all,
-    status_of,
-)
+from tests.link.conftest import Running
 from tests.link.dicom import MULTIPART, SECONDARY_CAPTURE, SERIES, STUDY, multipart, part10
+from tests.link.targets import HELLO, Received
+from tests.link.wire import assert_reset, body_of, get, post, read_body, read_head, receive_all, status_of
 
 UNAVAILABLE = {"respond": {"status": 503, "headers": {"Retry-After": "7"}, "body": "later"}}
 

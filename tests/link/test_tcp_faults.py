@@ -10,7 +10,8 @@ import pytest
 from fixtures.waiting import eventually
 from systems.link.config import Address, RouteConfig
 from systems.link.route import Route
-from tests.link.conftest import Running, free_port, receive_all, receive_exactly
+from tests.link.conftest import Running, free_port
+from tests.link.wire import receive_all, receive_exactly
 
 
 def pair(link: Running) -> tuple[socket.socket, socket.socket]:
