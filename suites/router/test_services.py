@@ -1,7 +1,6 @@
 """Worklist, storage commitment, completion by quiet and DICOM TLS (ROUTER-027, 028, 107, 126)."""
 
 import queue
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from pynetdicom.sop_class import (
 )
 
 from fixtures.actors.association import Timeouts, application_entity, opened
+from fixtures.actors.dcmtk import find_dcmtk
 from fixtures.data import Study
 from fixtures.deployment.endpoints import DimseAddress
 from fixtures.traceability import needs, requirement
@@ -222,8 +222,7 @@ def test_listener_with_tls(variant_world: VariantWorld, tmp_path: Path) -> None:
     with variant_world(_with_tls()) as world:
         ca_file = tmp_path / "ca.pem"
         _AUTHORITY.cert_pem.write_to_path(str(ca_file))
-        program = shutil.which("echoscu")
-        assert program is not None, "dcmtk is not installed"
+        program = find_dcmtk("echoscu")
         bridge = world.bridge
         peer = ["-aec", bridge.ae_title, "127.0.0.1", str(bridge.port)]
         done = subprocess.run(

@@ -1,12 +1,11 @@
 """What dcmtk's programs print, read back; and the programs against a listener of ours."""
 
-import shutil
 import socket
 
 import pytest
 
 from fixtures.actors import dcmtk_output as output
-from fixtures.actors.dcmtk import Dcmtk
+from fixtures.actors.dcmtk import Dcmtk, has_dcmtk
 from fixtures.actors.scp import Incoming, StorageScp
 from fixtures.data import Run, make_series
 from fixtures.deployment.endpoints import DimseAddress
@@ -43,7 +42,7 @@ D: (0000,0902) LO [two could not be sent]                  #  22, 1 ErrorComment
 I: Releasing Association
 """
 
-needs_dcmtk = pytest.mark.skipif(shutil.which("storescu") is None, reason="dcmtk is not installed")
+needs_dcmtk = pytest.mark.skipif(not has_dcmtk(), reason="dcmtk is not installed")
 
 
 def test_responses_with_counts_failures_and_comment() -> None:

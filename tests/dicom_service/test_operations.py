@@ -1,6 +1,7 @@
 """What operations keep over kills and faults, and what only the inside shows."""
 
 import json
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def test_update_goes_on_after_kill(starter: Starter, tmp_path: Path) -> None:
             path_of(one), "application/dicom; transfer-syntax=*", **{"msdicom-request-original": "true"}
         )
         assert whole.body == content, "the start-up repair must keep originals"
-    assert "missing" not in third.log.read_text()
+    assert not re.search(r'"missing": [1-9]', third.log.read_text())
 
 
 def test_intermediate_versions_go(starter: Starter, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import os
 import socket
 import subprocess
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from fixtures.actors.dcmtk import dcmtk_path
 from fixtures.actors.modality import Modality
 from fixtures.clients import multipart
 from fixtures.clients.dicomweb import DicomWeb
@@ -111,6 +113,7 @@ def test_the_dcmtk_line_of_a_store_stores_the_same(
     repeated = subprocess.run(
         ["/bin/sh", "-c", line],
         cwd=tmp_path,
+        env={**os.environ, "PATH": dcmtk_path()},
         check=False,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

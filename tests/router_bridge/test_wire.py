@@ -1,7 +1,6 @@
 """The bridge as a listener has it, with dcmtk and with characters beyond ASCII."""
 
 import asyncio
-import shutil
 import socket
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import generate_uid
 
+from fixtures.actors.dcmtk import find_dcmtk, has_dcmtk
 from systems.router.bridge.query import QueryBridge, QuerySettings
 from systems.router.bridge.retrieve import RetrieveBridge
 from systems.router.dimse.pool import AssociationPool, Destination
@@ -41,7 +41,7 @@ class Bridge(BaseHandler):
         self.get = bridge.get  # type: ignore[method-assign]
 
 
-needs_dcmtk = pytest.mark.skipif(shutil.which("movescu") is None, reason="dcmtk is not installed")
+needs_dcmtk = pytest.mark.skipif(not has_dcmtk(), reason="dcmtk is not installed")
 
 
 @needs_dcmtk
@@ -50,7 +50,9 @@ def test_movescu_moves_a_study_to_storescp(tmp_path: Path) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        process = await asyncio.create_subprocess_exec("storescp", "-od", str(tmp_path), str(port))
+        process = await asyncio.create_subprocess_exec(
+            find_dcmtk("storescp"), "-od", str(tmp_path), str(port)
+        )
         try:
             handler = Bridge(cloud_of(30), Destination("STORESCP", "127.0.0.1", port, "ROUTER", QUICK))
             async with serving(handler) as server:

@@ -1,7 +1,6 @@
 """dcmtk's programs against the listener and the client (TCP_NODELAY on both sides)."""
 
 import asyncio
-import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +10,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import generate_uid
 
+from fixtures.actors.dcmtk import has_dcmtk
 from systems.router.dimse.client import Association
 from systems.router.dimse.errors import AssociationRefused, ContextNotAccepted
 from systems.router.dimse.planning import plan_contexts
@@ -20,7 +20,7 @@ from systems.router.dimse.status import OK, PENDING, Status
 from systems.router.dimse.uids import EXPLICIT_VR_LE, IMPLICIT_VR_LE, VERIFICATION
 from tests.router_dimse.support import CT, MR, QUICK, Recorder, ct_image, data_set, part10, run, serving, tool
 
-pytestmark = pytest.mark.skipif(shutil.which("storescu") is None, reason="dcmtk is not installed")
+pytestmark = pytest.mark.skipif(not has_dcmtk(), reason="dcmtk is not installed")
 
 
 def test_echoscu_and_findscu_are_answered() -> None:
