@@ -11,7 +11,7 @@ export npm_config_cache := $(CURDIR)/.local/cache/npm
 VENV := .local/venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare setup demo bench load test lint engine engine-stop orthanc images down clean
+.PHONY: help prepare setup demo up stop bench load test lint engine engine-stop orthanc images down clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -22,6 +22,15 @@ help: ## Show this list
 
 demo: prepare ## Play the demo's claims on the reference systems and write the report
 	@$(PYTHON) -m tools.demo $(ARGS)
+
+up: prepare ## Start the whole demo in containers, to play with by hand (docs/playing.md)
+	@$(VENV)/python -m tools.play up $(ARGS)
+
+stop: prepare ## End what `make up` started; its data stays, ARGS="--delete-data" deletes it
+	@$(VENV)/python -m tools.play stop $(ARGS)
+
+nightly: prepare ## The nightly run: reference systems and, where one is named, a DICOM service in Azure (docs/azure.md)
+	@$(PYTHON) -m tools.nightly $(ARGS)
 
 test: prepare ## Check everything: lint, types, house rules, tests, suites on both runners
 	@$(PYTHON) -m tools.check
