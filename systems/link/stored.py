@@ -11,7 +11,8 @@ from enum import Enum, auto
 from typing import Any
 
 from systems.link.messages import Head
-from systems.shared.header_scan import HeaderError, read_file_meta, scan_part10
+from systems.shared.header_errors import HeaderError
+from systems.shared.header_scan import read_file_meta, scan_part10
 
 _STORE_PATH = re.compile(r"(?P<service>.*)/studies(?:/[^/?]+)?/?(?:\?.*)?")
 _SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E

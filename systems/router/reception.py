@@ -12,7 +12,8 @@ from systems.router.dimse.uids import DEFLATED_EXPLICIT_VR_LE
 from systems.router.errors import RouterError
 from systems.router.objects import Identity, Received, part10_header
 from systems.router.store.spool import Spool
-from systems.shared.header_scan import HeaderError, scan
+from systems.shared.header_errors import HeaderError
+from systems.shared.header_scan import scan
 
 _CHARACTER_SET: Final = 0x00080005
 _SOP_CLASS: Final = 0x00080016

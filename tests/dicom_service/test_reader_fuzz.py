@@ -18,7 +18,7 @@ from systems.dicom_service.dicom.json_model import to_json
 from systems.dicom_service.storage.blobs import Incoming
 from systems.dicom_service.web.multipart import ContentType, PartReader, Receiver
 from systems.dicom_service.web.problems import Problem
-from systems.shared.header_scan import HeaderError
+from systems.shared.header_errors import HeaderError
 from tests.dicom_service.conftest import dataset, multipart, part10
 
 _MANY = settings(max_examples=400, deadline=None, derandomize=True)

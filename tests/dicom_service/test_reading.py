@@ -14,7 +14,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from systems.dicom_service.dicom import dictionary, rules_v1, rules_v2
 from systems.dicom_service.dicom.elements import DataSet, open_part10
 from systems.dicom_service.dicom.json_model import to_json
-from systems.shared.header_scan import HeaderError
+from systems.shared.header_errors import HeaderError
 
 _FILES = sorted((Path(pydicom.__file__).parent / "data" / "test_files").rglob("*.dcm"))
 _TAGS = {"AE": 0x00080054, "AS": 0x00101010, "CS": 0x00080060, "DA": 0x00080020, "DS": 0x00101030, "DT": 0x0008002A,

@@ -19,7 +19,8 @@ from pydicom.filereader import read_partial
 from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
-from systems.shared.header_scan import HeaderError, NotDicom, Truncated, read_file_meta, scan, scan_part10
+from systems.shared.header_errors import HeaderError, NotDicom, Truncated
+from systems.shared.header_scan import read_file_meta, scan, scan_part10
 
 WANTED = frozenset(
     {

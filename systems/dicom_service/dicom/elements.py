@@ -9,14 +9,13 @@ import zlib
 from dataclasses import dataclass, field
 
 from systems.dicom_service.dicom.reader import Buffer, Element, Reader, looks_explicit
+from systems.shared.header_errors import NotDicom, Truncated
 from systems.shared.header_scan import (
     DEFLATED_EXPLICIT_VR_LE,
     EXPLICIT_VR_BE,
     EXPLICIT_VR_LE,
     IMPLICIT_VR_LE,
     FileMeta,
-    NotDicom,
-    Truncated,
     read_file_meta,
 )
 

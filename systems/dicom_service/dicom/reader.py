@@ -5,7 +5,7 @@ from struct import Struct
 from typing import NamedTuple, Protocol
 
 from systems.dicom_service.dicom import dictionary
-from systems.shared.header_scan import NotDicom
+from systems.shared.header_errors import NotDicom
 
 _UNDEFINED = 0xFFFFFFFF
 _ITEM = 0xFFFEE000

@@ -5,7 +5,8 @@ from struct import Struct
 
 from systems.dicom_service.dicom.elements import Buffer, DataSet, Element, describe_part10
 from systems.dicom_service.imaging.errors import NoPixelData, NoSuchFrame
-from systems.shared.header_scan import DEFLATED_EXPLICIT_VR_LE, HeaderError, read_file_meta
+from systems.shared.header_errors import HeaderError
+from systems.shared.header_scan import DEFLATED_EXPLICIT_VR_LE, read_file_meta
 
 _PIXEL_DATA = 0x7FE00010
 _ITEM = Struct("<HHL").unpack_from

@@ -12,7 +12,7 @@ from systems.dicom_service.dicom.json_model import Json, to_json
 from systems.dicom_service.storage.catalog import Stored
 from systems.dicom_service.storage.store import Store
 from systems.dicom_service.web.problems import StoreUnavailable
-from systems.shared.header_scan import HeaderError
+from systems.shared.header_errors import HeaderError
 
 _CACHE_BYTES = 64 << 20
 _BATCH = 32

@@ -26,7 +26,8 @@ from systems.dicom_service.web.problems import BadRequest, TooLarge, Unsupported
 from systems.dicom_service.web.replies import DICOM_JSON, Reply, json_reply
 from systems.dicom_service.web.request import Request
 from systems.shared import logs
-from systems.shared.header_scan import DEFLATED_EXPLICIT_VR_LE, HeaderError
+from systems.shared.header_errors import HeaderError
+from systems.shared.header_scan import DEFLATED_EXPLICIT_VR_LE
 
 _log = logging.getLogger(__name__)
 

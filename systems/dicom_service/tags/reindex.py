@@ -15,7 +15,7 @@ from systems.dicom_service.tags import definitions
 from systems.dicom_service.tags.definitions import ExtendedTag
 from systems.dicom_service.tags.index import Entry, Fault, put, put_faults
 from systems.dicom_service.tags.instances import found_in
-from systems.shared.header_scan import HeaderError
+from systems.shared.header_errors import HeaderError
 
 _BATCH = 64
 _ALMOST_DONE = 99

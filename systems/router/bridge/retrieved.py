@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from systems.router.bridge.cloud import CloudReader
-from systems.shared.header_scan import HeaderError, read_file_meta, scan_part10
+from systems.shared.header_errors import HeaderError
+from systems.shared.header_scan import read_file_meta, scan_part10
 
 _IN_MEMORY: Final = 16 << 20
 _BEYOND_ANY_ELEMENT: Final = 0xFFFFFFFF

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 from systems.router.cloud.errors import CloudAnswerError, CloudUnauthorisedError, CloudUnreachableError
 from systems.router.cloud.http import CloudHttp, retry_after, why
 from systems.router.objects import Identity
-from systems.shared.header_scan import HeaderError, read_file_meta
+from systems.shared.header_errors import HeaderError
+from systems.shared.header_scan import read_file_meta
 
 if TYPE_CHECKING:
     import aiohttp

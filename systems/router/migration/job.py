@@ -22,7 +22,8 @@ from systems.router.migration.ledger import MigrationLedger
 from systems.router.migration.model import PacsStudy, Selection, plan
 from systems.router.migration.pacs import OrthancRest, PacsError
 from systems.router.objects import Identity
-from systems.shared.header_scan import HeaderError, read_file_meta, scan_part10
+from systems.shared.header_errors import HeaderError
+from systems.shared.header_scan import read_file_meta, scan_part10
 
 log = logging.getLogger(__name__)
 _STORED: Final = frozenset({Kind.STORED, Kind.STORED_WITH_WARNING, Kind.ALREADY_STORED})

@@ -4,7 +4,8 @@ from typing import Final
 
 from systems.router.objects import Received
 from systems.router.prefetch.trigger import Patient, Trigger, significant
-from systems.shared.header_scan import HeaderError, read_file_meta, scan, scan_part10
+from systems.shared.header_errors import HeaderError
+from systems.shared.header_scan import read_file_meta, scan, scan_part10
 
 _CHARACTER_SET: Final = 0x00080005
 _ACCESSION: Final = 0x00080050

@@ -11,7 +11,8 @@ from systems.router.reconcile.index import put_back
 from systems.router.reconcile.model import Expected
 from systems.router.reconcile.sides import Side, SideError, digest_of
 from systems.router.store.queue import SqliteQueue
-from systems.shared.header_scan import HeaderError, read_file_meta
+from systems.shared.header_errors import HeaderError
+from systems.shared.header_scan import read_file_meta
 
 _HEAD = 1 << 16
 _CHUNK = 1 << 20
