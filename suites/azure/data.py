@@ -22,7 +22,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEnd
 from fixtures.data import Run
 from fixtures.data.encode import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from fixtures.data.encode import part10 as encoded
-from fixtures.evidence.encoding import SHORT_VRS
+from fixtures.evidence.elements import SHORT_VRS
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"

@@ -8,7 +8,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 from fixtures.data import Run, make_series
 from fixtures.data.odd_encoding import OddElement, encode, part10_of
 from fixtures.data.real import real_paths
-from fixtures.evidence.encoding import Unreadable, parse
+from fixtures.evidence.elements import Unreadable
+from fixtures.evidence.encoding import parse
 from fixtures.evidence.fingerprint import Difference, differences, fingerprint, same
 from fixtures.evidence.pixels import LOSSLESS
 
