@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from systems.router.config.model import Backoff
+from systems.router.config.limit_values import Backoff
 from systems.router.delivery.gate import Gate, delay
 
 BACKOFF = Backoff(1, 2, 300, 0.2)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from systems.router.config.model import Backoff
+from systems.router.config.limit_values import Backoff
 from systems.router.delivery.attempt import Attempt
 from systems.router.delivery.settling import Settling
 from systems.router.objects import Identity

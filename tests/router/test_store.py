@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from systems.router.config.model import SpoolLimits
+from systems.router.config.limit_values import SpoolLimits
 from systems.router.errors import ResourceError
 from systems.router.objects import Identity, Received
 from systems.router.store.audit import broken_link

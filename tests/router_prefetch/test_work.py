@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from systems.router.config.model import Backoff
+from systems.router.config.limit_values import Backoff
 from systems.router.prefetch import ledger, returns
 from systems.router.prefetch.ledger import ENDED, Item, TriggerLedger
 from systems.router.prefetch.work import ItemBooks, Trouble, Worker

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from systems.router.config import model
+from systems.router.config import limit_values, model
 from systems.router.config.reader import Section
 from systems.router.config.values import optional_file, secret, url
 
 
-def backoff(section: Section) -> model.Backoff:
+def backoff(section: Section) -> limit_values.Backoff:
     """Table [backoff]."""
-    backoff = model.Backoff(
+    backoff = limit_values.Backoff(
         first_seconds=section.number("first_seconds", 1, low=0.01),
         factor=section.number("factor", 2, low=1, high=100),
         ceiling_seconds=section.number("ceiling_seconds", 300, low=0.01),
@@ -23,9 +23,9 @@ def backoff(section: Section) -> model.Backoff:
     return backoff
 
 
-def spool(section: Section) -> model.SpoolLimits:
+def spool(section: Section) -> limit_values.SpoolLimits:
     """Table [spool]."""
-    limits = model.SpoolLimits(
+    limits = limit_values.SpoolLimits(
         hard_limit_bytes=section.integer("hard_limit_bytes", 0),
         hard_limit_percent=section.number("hard_limit_percent", 90, low=1, high=100),
         soft_limit_percent=section.number("soft_limit_percent", 75, low=1, high=100),
@@ -39,9 +39,9 @@ def spool(section: Section) -> model.SpoolLimits:
     return limits
 
 
-def timers(section: Section) -> model.Timers:
+def timers(section: Section) -> limit_values.Timers:
     """Table [timers]."""
-    timers = model.Timers(
+    timers = limit_values.Timers(
         association_request_seconds=section.number("association_request_seconds", 10, low=0.1),
         idle_seconds=section.number("idle_seconds", 360, low=0.1),
         communication_seconds=section.number("communication_seconds", 40, low=0.1),
@@ -53,9 +53,9 @@ def timers(section: Section) -> model.Timers:
     return timers
 
 
-def query(section: Section) -> model.QueryLimits:
+def query(section: Section) -> limit_values.QueryLimits:
     """Table [query]."""
-    limits = model.QueryLimits(
+    limits = limit_values.QueryLimits(
         max_matches=section.integer("max_matches", 100_000, low=1),
         search_connect_seconds=section.number("search_connect_seconds", 5, low=0.1),
         search_bound_seconds=section.number("search_bound_seconds", 8, low=0.1),
@@ -85,18 +85,18 @@ def pacs_rest(section: Section, folder: Path) -> model.PacsRest | None:
     return result
 
 
-def migration(section: Section) -> model.Migration:
+def migration(section: Section) -> limit_values.Migration:
     """Table [migration]."""
-    migration = model.Migration(
+    migration = limit_values.Migration(
         section.integer("width", 1, low=1, high=16), section.number("grace_seconds", 0)
     )
     section.finish()
     return migration
 
 
-def alarms(section: Section) -> model.Alarms:
+def alarms(section: Section) -> limit_values.Alarms:
     """Table [alarms]."""
-    alarms = model.Alarms(
+    alarms = limit_values.Alarms(
         section.number("destination_down_seconds", 300),
         section.number("oldest_task_seconds", 900),
         section.number("certificate_days", 30),
@@ -105,16 +105,16 @@ def alarms(section: Section) -> model.Alarms:
     return alarms
 
 
-def worklist(section: Section) -> model.Worklist:
+def worklist(section: Section) -> limit_values.Worklist:
     """Table [worklist]."""
-    worklist = model.Worklist(section.ae_title("peer") if section.has("peer") else "")
+    worklist = limit_values.Worklist(section.ae_title("peer") if section.has("peer") else "")
     section.finish(also=("peer",))
     return worklist
 
 
-def commitment(section: Section) -> model.Commitment:
+def commitment(section: Section) -> limit_values.Commitment:
     """Table [commitment]."""
-    commitment = model.Commitment(
+    commitment = limit_values.Commitment(
         enabled=section.flag("enabled", default=True),
         max_pending=section.integer("max_pending", 1000, low=1),
         give_up_seconds=section.number("give_up_seconds", 7 * 86400, low=1),
@@ -123,9 +123,9 @@ def commitment(section: Section) -> model.Commitment:
     return commitment
 
 
-def completion(section: Section) -> model.Completion:
+def completion(section: Section) -> limit_values.Completion:
     """Table [completion]."""
-    completion = model.Completion(
+    completion = limit_values.Completion(
         section.number("series_seconds", 60, low=0.1), section.number("study_seconds", 900, low=0.1)
     )
     if completion.study_seconds < completion.series_seconds:

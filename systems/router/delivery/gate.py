@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final, Literal
 
-from systems.router.config.model import Backoff
+from systems.router.config.limit_values import Backoff
 
 State = Literal["running", "paused", "stopped", "backing off", "probing"]
 _REFUSALS_IN_A_ROW: Final = 5

@@ -7,7 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from systems.router.config.model import Backoff, Destination
+from systems.router.config.limit_values import Backoff
+from systems.router.config.model import Destination
 from systems.router.delivery.attempt import Attempt, Carrier
 from systems.router.delivery.gate import Gate
 from systems.router.delivery.settling import Settling

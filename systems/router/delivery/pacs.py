@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from systems.router.config.model import PacsBridge, Peer, Timers
+from systems.router.config.limit_values import Timers
+from systems.router.config.model import PacsBridge, Peer
 from systems.router.delivery.attempt import Attempt, is_away
 from systems.router.delivery.blocking import in_thread
 from systems.router.dimse import identifier as identifiers

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from systems.router.config.model import Backoff
+from systems.router.config.limit_values import Backoff
 from systems.router.delivery.attempt import Attempt
 from systems.router.delivery.gate import delay
 from systems.router.store.model import Effect, Settlement

@@ -15,7 +15,7 @@ from systems.router.cloud.readback import Held
 from systems.router.cloud.stow import Part
 from systems.router.cloud.stow_table import Kind
 from systems.router.cloud.uploader import Upload, Uploader
-from systems.router.config.model import Migration
+from systems.router.config.limit_values import Migration
 from systems.router.delivery.blocking import file_chunks, in_thread
 from systems.router.errors import RouterError
 from systems.router.migration.ledger import MigrationLedger

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
-from systems.router.config.model import Backoff
+from systems.router.config.limit_values import Backoff
 from systems.router.config.prefetch import Prefetch
 from systems.router.delivery.gate import delay
 from systems.router.prefetch.ledger import Item, StudyOutcome, TriggerLedger

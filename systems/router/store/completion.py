@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from systems.router.config.model import Completion
+from systems.router.config.limit_values import Completion
 from systems.router.store.transaction import Transaction
 
 

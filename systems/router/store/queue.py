@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from systems.router.config.model import SpoolLimits
+from systems.router.config.limit_values import SpoolLimits
 from systems.router.errors import ResourceError
 from systems.router.objects import Received
 from systems.router.store import arrivals, tasks

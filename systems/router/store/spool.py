@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from systems.router.config.model import SpoolLimits
+from systems.router.config.limit_values import SpoolLimits
 from systems.router.errors import DamagedError, ResourceError, SpoolFullError
 from systems.router.objects import Received
 from systems.router.store.model import Location
