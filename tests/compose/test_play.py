@@ -34,35 +34,33 @@ def listener() -> Iterator[int]:
         yield held.getsockname()[1]
 
 
+class Kind:
+    """One kind of thing that an engine holds; writes down what is done to them."""
+
+    def __init__(self, done: list[str], *names: str) -> None:
+        self.filters: list[dict[str, str]] = []
+        self._things = [
+            SimpleNamespace(
+                name=name,
+                stop=lambda timeout, name=name: done.append(f"stop {name} within {timeout}"),
+                remove=lambda name=name, **_: done.append(f"remove {name}"),
+            )
+            for name in names
+        ]
+
+    def list(self, *, filters: dict[str, str], **_: object) -> list[SimpleNamespace]:
+        self.filters.append(filters)
+        return self._things
+
+
 class Engine:
-    """An engine with two containers, a network and a volume of the demo, and others' volumes; writes down what is done."""
+    """An engine with two containers, a network and a volume of the demo, and a volume of somebody else."""
 
     def __init__(self) -> None:
         self.done: list[str] = []
-        self.filters: list[dict[str, str]] = []
-        self.containers = self.networks = self.volumes = self
-        self.kind = ""
-
-    def __getattribute__(self, name: str) -> Any:
-        if name in ("containers", "networks", "volumes"):
-            self.kind = name
-        return super().__getattribute__(name)
-
-    def list(self, *, filters: dict[str, str], **_: object) -> list[Any]:
-        self.filters.append(filters)
-        names = {
-            "containers": ["play-router", "play-pacs"],
-            "networks": ["play-onprem"],
-            "volumes": ["imaging-conformance-play-pacs", "my-imaging-conformance-play-pacs"],
-        }[self.kind]
-        return [self._thing(name) for name in names]
-
-    def _thing(self, name: str) -> Any:
-        return SimpleNamespace(
-            name=name,
-            stop=lambda timeout: self.done.append(f"stop {name} within {timeout}"),
-            remove=lambda **_: self.done.append(f"remove {name}"),
-        )
+        self.containers = Kind(self.done, "play-router", "play-pacs")
+        self.networks = Kind(self.done, "play-onprem")
+        self.volumes = Kind(self.done, "imaging-conformance-play-pacs", "my-imaging-conformance-play-pacs")
 
 
 def test_the_guide_names_every_address_and_no_secret(plan: Plan) -> None:
@@ -111,7 +109,7 @@ def test_a_port_is_taken_while_somebody_listens_there(listener: int) -> None:
 def test_ending_asks_each_system_to_stop_before_it_is_removed_and_networks_go_last() -> None:
     there = Engine()
     assert play_engine.end(there) == ["play-pacs", "play-router"]
-    assert there.filters == [{"label": f"{LABEL}={FOLDER}"}] * 2
+    assert there.containers.filters == there.networks.filters == [{"label": f"{LABEL}={FOLDER}"}]
     for name in ("play-pacs", "play-router"):
         assert there.done.index(f"stop {name} within 15") < there.done.index(f"remove {name}")
     assert there.done[-1] == "remove play-onprem"
