@@ -21,6 +21,7 @@ _QUICK = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 _RELATED, _BODY = multipart([FILE, FILE])
+
 _PATHS = [
     *(f"/v2/{resource}" for resource in ("studies", "series", "instances", "workitems", "changefeed")),
     "/v1/changefeed",

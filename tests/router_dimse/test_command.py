@@ -9,6 +9,7 @@ from pydicom import Dataset
 from pydicom.filereader import read_dataset
 
 from systems.router.dimse import command as commands
+from systems.router.dimse import command_sets
 from systems.router.dimse.errors import ProtocolError
 from systems.router.dimse.service import SubOperations
 from systems.router.dimse.status import Status
@@ -21,7 +22,7 @@ def by_pydicom(raw: bytes) -> Dataset:
 
 
 def test_store_request_reads_the_same_by_pydicom() -> None:
-    raw = commands.store_request(7, CT, "1.2.3", ("REQUESTER", 11))
+    raw = command_sets.store_request(7, CT, "1.2.3", ("REQUESTER", 11))
 
     seen = by_pydicom(raw)
 
@@ -34,8 +35,8 @@ def test_store_request_reads_the_same_by_pydicom() -> None:
 
 
 def test_requests_come_back_as_they_were_made() -> None:
-    store = commands.decode(commands.store_request(7, CT, "1.2.3", ("REQUESTER", 11)))
-    move = commands.decode(commands.query_request(commands.C_MOVE_RQ, 9, STUDY_ROOT_MOVE, "ORTHANC"))
+    store = commands.decode(command_sets.store_request(7, CT, "1.2.3", ("REQUESTER", 11)))
+    move = commands.decode(command_sets.query_request(commands.C_MOVE_RQ, 9, STUDY_ROOT_MOVE, "ORTHANC"))
 
     assert (store.field, store.message_id, store.sop_class_uid, store.sop_instance_uid) == (1, 7, CT, "1.2.3")
     assert (store.move_originator, store.move_originator_id, store.has_data_set) == ("REQUESTER", 11, True)
@@ -51,8 +52,8 @@ def test_requests_come_back_as_they_were_made() -> None:
 def test_responses_carry_status_comment_and_counters(
     code: int, comment: str, tags: list[int], numbers: tuple[int, int, int, int]
 ) -> None:
-    request = commands.decode(commands.query_request(commands.C_MOVE_RQ, 9, STUDY_ROOT_MOVE, "ORTHANC"))
-    raw = commands.response(request, Status(code, comment, tuple(tags)), counters=SubOperations(*numbers))
+    request = commands.decode(command_sets.query_request(commands.C_MOVE_RQ, 9, STUDY_ROOT_MOVE, "ORTHANC"))
+    raw = command_sets.response(request, Status(code, comment, tuple(tags)), counters=SubOperations(*numbers))
 
     seen = commands.decode(raw)
     status = seen.status
@@ -67,8 +68,8 @@ def test_responses_carry_status_comment_and_counters(
 
 
 def test_a_response_without_status_has_none() -> None:
-    request = commands.decode(commands.echo_request(1, VERIFICATION))
-    raw = commands.response(request, Status(0))
+    request = commands.decode(command_sets.echo_request(1, VERIFICATION))
+    raw = command_sets.response(request, Status(0))
     without = raw.replace(b"\0\0\0\x09\2\0\0\0\0\0", b"")
 
     assert commands.decode(raw).status == Status(0)
@@ -88,4 +89,4 @@ def test_random_bytes_raise_nothing_but_protocol_errors(raw: bytes) -> None:
 @pytest.mark.parametrize("cut", range(1, 60, 7))
 def test_a_torn_command_set_is_refused(cut: int) -> None:
     with pytest.raises(ProtocolError):
-        commands.decode(commands.echo_request(1, VERIFICATION)[:cut])
+        commands.decode(command_sets.echo_request(1, VERIFICATION)[:cut])

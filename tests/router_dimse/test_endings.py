@@ -4,8 +4,7 @@ import asyncio
 
 import pytest
 
-from systems.router.dimse import command as commands
-from systems.router.dimse import pdu
+from systems.router.dimse import command_sets, pdu
 from systems.router.dimse.client import Association
 from systems.router.dimse.errors import AssociationRefused, NoAnswer
 from systems.router.dimse.settings import ProposedContext
@@ -88,7 +87,7 @@ def test_silent_connections_are_ended_by_the_timers() -> None:
         (b"GET / HTTP/1.1\r\n\r\n", pdu.UNRECOGNISED_PDU),
         (pdu.framed(2, bytes(80)), pdu.UNEXPECTED_PDU),
         (
-            b"".join(map(bytes, pdu.value(99, 1, commands.echo_request(1, VERIFICATION), 1000))),
+            b"".join(map(bytes, pdu.value(99, 1, command_sets.echo_request(1, VERIFICATION), 1000))),
             pdu.INVALID_PARAMETER,
         ),
         (b"".join(map(bytes, pdu.value(1, 0, b"data", 1000))), pdu.UNEXPECTED_PDU),

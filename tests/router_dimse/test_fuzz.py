@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from systems.router.dimse import associate, pdu
+from systems.router.dimse import associate, command_sets, pdu
 from systems.router.dimse import command as commands
 from systems.router.dimse.associate import AssociateItems, ContextItem
 from systems.router.dimse.uids import EXPLICIT_VR_LE, STUDY_ROOT_FIND, VERIFICATION
@@ -27,9 +27,11 @@ def message(context: int, command: bytes, data: bytes | None) -> bytes:
 
 GOOD = (
     OPENING
-    + message(1, commands.echo_request(1, VERIFICATION), None)
-    + message(3, commands.store_request(2, CT, "1.2.3"), b"\x08\0\x18\0UI\6\x001.2.3\0" * 20)
-    + message(5, commands.query_request(commands.C_FIND_RQ, 3, STUDY_ROOT_FIND), b"\x08\0\x52\0CS\6\0STUDY ")
+    + message(1, command_sets.echo_request(1, VERIFICATION), None)
+    + message(3, command_sets.store_request(2, CT, "1.2.3"), b"\x08\0\x18\0UI\6\x001.2.3\0" * 20)
+    + message(
+        5, command_sets.query_request(commands.C_FIND_RQ, 3, STUDY_ROOT_FIND), b"\x08\0\x52\0CS\6\0STUDY "
+    )
 )
 
 

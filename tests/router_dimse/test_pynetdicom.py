@@ -12,7 +12,7 @@ from pydicom.uid import UID
 from pynetdicom import AE, StoragePresentationContexts, evt
 from pynetdicom.presentation import QueryRetrievePresentationContexts
 
-from systems.router.dimse import associate, pdu
+from systems.router.dimse import associate, command_sets, pdu
 from systems.router.dimse import command as commands
 from systems.router.dimse.associate import AssociateItems, ContextItem
 from systems.router.dimse.client import Association
@@ -144,9 +144,9 @@ def test_nobody_there_is_refused() -> None:
 
 
 Answer = Callable[[asyncio.StreamWriter], None]
-NO_STATUS = commands.response(commands.decode(commands.store_request(1, CT, "1.2.9")), Status(0)).replace(
-    b"\0\0\0\x09\2\0\0\0\0\0", b""
-)
+NO_STATUS = command_sets.response(
+    commands.decode(command_sets.store_request(1, CT, "1.2.9")), Status(0)
+).replace(b"\0\0\0\x09\2\0\0\0\0\0", b"")
 
 
 async def scripted(answer: Answer | None) -> asyncio.Server:

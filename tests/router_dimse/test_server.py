@@ -9,7 +9,7 @@ import pytest
 from pydicom import Dataset
 
 from systems.router.dimse import command as commands
-from systems.router.dimse import pdu
+from systems.router.dimse import command_sets, pdu
 from systems.router.dimse.errors import NoAnswer
 from systems.router.dimse.service import FindRequest, FindResponse, StoreRequest
 from systems.router.dimse.settings import ProposedContext
@@ -172,7 +172,7 @@ def test_a_command_that_does_not_fit_its_context_is_answered_not_carried_out() -
             await read_pdu(reader)
             expected = {1: 0x0211, 3: 0x0122}
             for context, code in expected.items():
-                command = commands.store_request(5, CT, "1.2.9")
+                command = command_sets.store_request(5, CT, "1.2.9")
                 writer.writelines(pdu.value(context, 1, command, 10_000) + pdu.value(context, 0, raw, 10_000))
                 body = (await read_pdu(reader))[1]
                 status = commands.decode(body[6:]).status

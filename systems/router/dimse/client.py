@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from systems.router.dimse import associate, pdu
+from systems.router.dimse import associate, command_sets, pdu
 from systems.router.dimse import command as commands
 from systems.router.dimse import identifier as identifiers
 from systems.router.dimse.associate import AssociateItems, ContextItem
@@ -142,7 +142,7 @@ class Association:
             mailbox = self._connection.responses(message_id)
             done = False
             try:
-                request = commands.echo_request(message_id, VERIFICATION)
+                request = command_sets.echo_request(message_id, VERIFICATION)
                 await send_request(self._connection, context.context_id, request, None, self._timeouts.dimse)
                 status = status_of((await next_response(mailbox, self._timeouts.dimse)).command)
                 done = True
@@ -264,7 +264,7 @@ class Association:
         data = identifiers.encode(identifier, context.transfer_syntax)
         async with self._turn:
             message_id = self._next_message_id()
-            request = commands.query_request(field, message_id, sop_class_uid, destination)
+            request = command_sets.query_request(field, message_id, sop_class_uid, destination)
             running = RunningQuery(self._connection, context, message_id, self._timeouts.dimse)
             try:
                 await running.start(request, data)

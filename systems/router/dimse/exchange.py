@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from systems.router.dimse import command as commands
+from systems.router.dimse import command_sets
 from systems.router.dimse import identifier as identifiers
 from systems.router.dimse.connection import Connection, Message
 from systems.router.dimse.service import SubOperations
@@ -66,7 +66,7 @@ class Exchange:
         await self._send(status, data, counters)
 
     async def _send(self, status: Status, data: bytes | None, counters: SubOperations | None) -> None:
-        response = commands.response(
+        response = command_sets.response(
             self.message.command, status, has_data_set=data is not None, counters=_fitting(counters)
         )
         await self._connection.out.send(self.context.context_id, response, data, self._write_timeout)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from systems.router.dimse import command as commands
+from systems.router.dimse import command_sets
 from systems.router.dimse import identifier as identifiers
 from systems.router.dimse.command import Command
 from systems.router.dimse.connection import Connection, Message
@@ -98,7 +98,7 @@ async def send_store(
 
     """
     mailbox = connection.responses(message_id)
-    request = commands.store_request(message_id, sop_class_uid, sop_instance_uid, move_originator)
+    request = command_sets.store_request(message_id, sop_class_uid, sop_instance_uid, move_originator)
     try:
         await send_request(connection, context_id, request, data, within)
         return status_of((await next_response(mailbox, within)).command)
@@ -123,7 +123,7 @@ async def send_event_report(
 
     """
     mailbox = connection.responses(message_id)
-    request = commands.event_report_request(message_id, *instance, event_type_id)
+    request = command_sets.event_report_request(message_id, *instance, event_type_id)
     try:
         await send_request(connection, context_id, request, information, within)
         return status_of((await next_response(mailbox, within)).command)
@@ -198,7 +198,7 @@ class RunningQuery:
         """
         if not self._open or self._connection.failure is not None:
             return
-        request = commands.cancel_request(self._message_id)
+        request = command_sets.cancel_request(self._message_id)
         await send_request(self._connection, self._context.context_id, request, None, self._within)
         while self._open:
             message = await next_response(self._mailbox, self._within)
