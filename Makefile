@@ -11,7 +11,7 @@ export npm_config_cache := $(CURDIR)/.local/cache/npm
 VENV := .local/venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare setup demo up stop bench load test lint engine engine-stop orthanc images down clean
+.PHONY: help prepare setup demo nightly up stop bench load test lint engine engine-stop orthanc images down clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
