@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from systems.router.admin.routes import Json, Route, problem
+from systems.router.admin.answers import Json, Route, problem
 
 if TYPE_CHECKING:
     from systems.router.prefetch.service import PrefetchService

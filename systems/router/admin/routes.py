@@ -3,9 +3,8 @@
 import asyncio
 import functools
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import orjson
 from starlette.concurrency import iterate_in_threadpool
@@ -13,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from systems.router import connection_tests
+from systems.router.admin.answers import Json, Route, problem
 from systems.router.admin.metrics import render
 from systems.router.config import export
 from systems.router.errors import ConfigError, DamagedError, ResourceError
@@ -25,34 +25,7 @@ from systems.router.store.completion import study as study_completion
 if TYPE_CHECKING:
     from systems.router.runtime import Router
 
-Endpoint = Callable[[Request], Awaitable[Response]]
 _MOST_ROWS = 10_000
-
-
-class Json(Response):
-    """A JSON answer."""
-
-    media_type = "application/json"
-
-    def render(self, content: Any) -> bytes:
-        """Encode `content`."""
-        return orjson.dumps(content)
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A route and what the OpenAPI description says of it."""
-
-    method: str
-    path: str
-    summary: str
-    endpoint: Endpoint
-    anonymous: bool = False
-
-
-def problem(code: int, message: str) -> Json:
-    """An error for people."""
-    return Json({"error": message}, status_code=code)
 
 
 class Routes:

@@ -14,8 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
+from systems.router.admin.answers import Json, Route, problem
 from systems.router.admin.prefetch import PrefetchRoutes
-from systems.router.admin.routes import Json, Route, Routes, problem
+from systems.router.admin.routes import Routes
 from systems.router.errors import ResourceError
 
 if TYPE_CHECKING:
