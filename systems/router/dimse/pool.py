@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from systems.router.dimse.client import MOST_CONTEXTS, Association
+from systems.router.dimse.client import Association
+from systems.router.dimse.connecting import MOST_CONTEXTS
 from systems.router.dimse.settings import ClientTimeouts, ProposedContext
 
 
