@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 
 from systems.link.config import RouteConfig
 from systems.link.connection import Connection
-from systems.link.exchange import Exchange, Sides
+from systems.link.exchange import Exchange
 from systems.link.journal import Journal
 from systems.link.messages import MessageError, read_head
 from systems.link.route import CONNECT_SECONDS
 from systems.link.rules import RuleBook
 from systems.link.streams import Stream, Target, accept, server_context, target_context
+from systems.link.underway import Sides
 
 _log = logging.getLogger(__name__)
 
