@@ -102,8 +102,9 @@ def test_one_token_serves_all_workers(world: World) -> None:
 @needs("identity-admin", "http-interposer")
 def test_one_401_means_one_renewal_and_one_repeat(world: World) -> None:
     """A single 401 triggers exactly one renewal and one repeat of the request; the sender gets 0000."""
-    study = world.series(instances=1)
+    before, study = world.sized_studies(count=2, instances=1)
     uid = study.instances[0].sop_instance_uid
+    assert world.send([before], "bridge").all_success, "a router that was just started has no token yet"
     mark = _mark(world)
     with world.cloud_answers(_stores(401, times=1)):
         sent = world.send([study], "bridge")
