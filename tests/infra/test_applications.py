@@ -1,6 +1,7 @@
 """App registrations: what is asked and changed through `az`, with a tenant in memory in its place."""
 
 import json
+import os
 import stat
 from collections.abc import Sequence
 from itertools import pairwise
@@ -14,6 +15,7 @@ from tools.azure_applications import (
     ISSUER,
     Registered,
     Registration,
+    az,
     register,
     subject_of,
     write_principals,
@@ -167,3 +169,29 @@ def test_object_ids_are_written_and_the_rest_stays(tmp_path: Path) -> None:
         "workspaceName": {"value": "hospital1"},
         "ownerPrincipalId": {"value": "object"},
     }
+
+
+def program(folder: Path, script: str) -> str:
+    """An `az` on a PATH of its own."""
+    file = folder / "az"
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+def test_answer_of_az_is_read_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", program(tmp_path, """printf '{"words": "%s"}' "$*" """))
+    assert az(["account", "show"]) == {"words": "account show --output json --only-show-errors"}
+
+
+def test_az_that_answers_nothing_is_no_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", program(tmp_path, "exit 0"))
+    assert az(["ad", "app", "federated-credential", "update"]) is None
+
+
+def test_failure_of_az_says_what_it_said_and_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", program(tmp_path, "echo 'Insufficient privileges' >&2; exit 1"))
+    with pytest.raises(Stop, match=r"(?s)`az ad app create` failed:.*Insufficient privileges.*az login"):
+        az(["ad", "app", "create", "--display-name", "x"])

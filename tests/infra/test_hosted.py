@@ -181,6 +181,32 @@ def test_federated_token_of_a_file_is_read_each_time(tmp_path: Path) -> None:
     assert fetch() == "second"
 
 
+def test_github_is_asked_for_a_token_for_entra() -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    class GitHub(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["Authorization"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"count": 1, "value": "the job is who it says"}')
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), GitHub)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_address[1]}/token?api-version=2"
+    try:
+        assert assertion_from({GITHUB_URL: url, GITHUB_TOKEN: "the job's"})() == "the job is who it says"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert asked == [("/token?api-version=2&audience=api://AzureADTokenExchange", "Bearer the job's")]
+
+
 def test_no_federated_token_is_said() -> None:
     with pytest.raises(Stop, match="no federated token"):
         assertion_from({GITHUB_URL: "https://token.example"})
