@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 LOCAL = CHECKOUT / ".local"
@@ -27,6 +29,10 @@ class Stop(Exception):  # noqa: N818 - not an error of the program: the machine 
     def __init__(self, message: str, exit_code: int = 3) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: as Ctrl-C, but to this program alone."""
 
 
 def say(line: str) -> None:
@@ -59,16 +65,44 @@ def run(
     cwd: Path = CHECKOUT,
     extra: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command without input; with `quiet` its output is kept in the result instead of shown."""
-    return subprocess.run(
+    """Run a command without input; with `quiet` its output is kept in the result instead of shown.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, when the command has ended by itself: it takes its systems down first.
+
+    """
+    pipe = subprocess.PIPE if quiet else None
+    with subprocess.Popen(
         list(command),
-        check=False,
         text=True,
         stdin=subprocess.DEVNULL,
-        capture_output=quiet,
+        stdout=pipe,
+        stderr=pipe,
         cwd=cwd,
         env={**environment(), **(extra or {})},
-    )
+    ) as process:
+        try:
+            out, err = process.communicate()
+        except KeyboardInterrupt as interrupted:
+            # A terminal's Ctrl-C reaches the command as well; a signal to this program alone does not.
+            if isinstance(interrupted, Terminated):
+                process.send_signal(signal.SIGINT)
+            _wait_for_its_end(process)
+            raise
+    return subprocess.CompletedProcess(list(command), process.returncode, out, err)
+
+
+_PATIENCE_SECONDS = 90
+
+
+def _wait_for_its_end(process: subprocess.Popen[str]) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process.wait(timeout=_PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def must(command: Sequence[str], remedy: str) -> None:
@@ -124,12 +158,22 @@ def _no_daemons() -> Iterator[None]:
             _POLICY.unlink(missing_ok=True)
 
 
+def _terminated(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    raise Terminated
+
+
 def main_of(action: Callable[[], int]) -> int:
-    """Run a script's action; a `Stop` is one clear message and its exit code."""
+    """Run a script's action; a `Stop` is one clear message and its exit code.
+
+    Ended by Ctrl-C or SIGTERM it returns 130, after what an interrupted run has left up was taken down.
+    """
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         return action()
     except Stop as stop:
         print(stop, file=sys.stderr, flush=True)
         return stop.exit_code
     except KeyboardInterrupt:
+        if VENV_BIN.exists():
+            run([str(VENV_BIN / "python"), "-m", "fixtures.deployment.sweeper", "--ended"])
         return 130
