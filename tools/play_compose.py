@@ -24,7 +24,7 @@ LABEL: Final = "imaging-conformance.play"
 _FROM_COMPOSE = "../.local/play"
 _HEAD = """\
 # The whole demo to play with: `make up`, `make stop`, docs/playing.md. Made from the descriptions of the systems by
-# `python -m tools.play_compose`: do not edit it here. `make up` fills .local/play and builds the images that are named in
+# `python -m tools.play_compose`: do not edit it here. `make up` fills .local/play, makes volumes, builds the images named in
 # .local/play/compose.env; after that this works by itself too:
 #
 #   docker compose --env-file .local/play/compose.env -f compose/compose.yaml up -d
@@ -56,7 +56,12 @@ def document(plan: Plan) -> dict[str, Any]:
         "name": PROJECT,
         "services": {spec.role: _service(plan, spec) for spec in specs},
         "networks": {name: {"labels": _labels()} for name in NETWORK_NAMES},
-        "volumes": {spec.role: {"name": volume_name(spec.role)} for spec in specs if keeps_data(plan, spec)},
+        # Made by `make up`, so that neither way of starting counts the other's as foreign.
+        "volumes": {
+            spec.role: {"name": volume_name(spec.role), "external": True}
+            for spec in specs
+            if keeps_data(plan, spec)
+        },
     }
 
 

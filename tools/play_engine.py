@@ -67,6 +67,9 @@ def up(client: docker.DockerClient, plan: Plan) -> None:
     write_files(plan, specs)
     lines = [f"{name}={value}\n" for name, value in variables(plan, tags).items()]
     write_private(COMPOSE_ENV, "".join(lines))
+    for spec in specs:
+        if keeps_data(plan, spec):
+            client.volumes.create(volume_name(spec.role))
     if compose_answers():
         _up_by_compose(client, specs)
     else:

@@ -92,7 +92,7 @@ def test_ae_titles_are_those_of_the_demo(plan: Plan) -> None:
 
 def test_data_is_kept_in_named_volumes_where_a_system_has_any(plan: Plan, composed: dict[str, Any]) -> None:
     keeping = {"pacs", "router", "cloud", "identity"}
-    assert composed["volumes"] == {role: {"name": f"{PROJECT}-{role}"} for role in keeping}
+    assert composed["volumes"] == {role: {"name": f"{PROJECT}-{role}", "external": True} for role in keeping}
     for role, service in composed["services"].items():
         mounted = dict(reversed(entry.split(":")[:2]) for entry in service["volumes"])
         expected = {str(plan.site.config(role)): f"../.local/play/{role}/config"}

@@ -171,7 +171,9 @@ def test_up_takes_compose_where_there_is_one(
     monkeypatch.setattr(play_engine, "compose_answers", lambda: has_compose)
     monkeypatch.setattr(play_engine, "_up_by_compose", note("compose"))
     monkeypatch.setattr(play_engine, "_up_by_ourselves", note("ourselves"))
-    play_engine.up(object(), plan)
+    made: list[str] = []
+    play_engine.up(SimpleNamespace(volumes=SimpleNamespace(create=made.append)), plan)
+    assert made == [f"imaging-conformance-play-{role}" for role in ("pacs", "router", "cloud", "identity")]
     last = "compose" if has_compose else "ourselves"
     assert order == ["viewer", "images", "end", "ports", "files", last]
     assert "PLAY_IMAGE_SYSTEMS=t:1\n" in (tmp_path / "compose.env").read_text(encoding="utf-8")
