@@ -15,6 +15,8 @@ class Moment:
     name: str
     seen: Callable[[World, Sending, int], bool]
     rules: tuple[Rule, ...] = ()
+    every: float = 0.002
+    """Seconds between two looks; a look over the network takes from the systems what they need to get there."""
 
 
 def _some_data_sent(_world: World, sending: Sending, number: int) -> bool:
@@ -41,13 +43,20 @@ def _pacs_has_it_cloud_not(world: World, sending: Sending, _number: int) -> bool
     return len(world.held("pacs", sending.studies)) >= sending.total // 2
 
 
+_OVER_THE_NETWORK = 0.01
+
 MOMENTS = (
     Moment("n-th data set sent", _some_data_sent),
     Moment("last data set sent", _last_data_sent),
     Moment("answers received", _answers_received),
-    Moment("first byte of an upload", _upload_begun),
-    Moment("upload passed and answer held", _upload_held, (rules.stores_delayed(3.0, "after"),)),
-    Moment("between PACS and cloud", _pacs_has_it_cloud_not, (rules.stores_delayed(3.0),)),
+    Moment("first byte of an upload", _upload_begun, every=_OVER_THE_NETWORK),
+    Moment(
+        "upload passed and answer held",
+        _upload_held,
+        (rules.stores_delayed(3.0, "after"),),
+        _OVER_THE_NETWORK,
+    ),
+    Moment("between PACS and cloud", _pacs_has_it_cloud_not, (rules.stores_delayed(3.0),), _OVER_THE_NETWORK),
 )
 
 
@@ -60,7 +69,7 @@ def kill_round(world: World, moment: Moment, number: int) -> None:
             eventually(
                 lambda: moment.seen(world, sending, number),
                 within=world.bounds.settle,
-                every=0.002,
+                every=moment.every,
                 because=f"the moment '{moment.name}'",
             )
             world.kill("router")
