@@ -19,7 +19,7 @@ from tools.viewer import ensure_chromium, ensure_viewer
 OUT = CHECKOUT / "reports" / "out"
 SELECTED = "not benchmark and not controls and not viewer"
 """Measurements are run on purpose only. Sabotaged worlds are a step of their own, on one runner: they test the checks. So are
-the checks of the viewer: a browser that draws in software gets no further beside others.
+the checks of the viewer, which take minutes on one runner: a browser that draws in software gets no further beside others.
 """
 
 
@@ -170,20 +170,18 @@ def _static(check: Check) -> None:
     check.step("house rules", [_program("lint-imports")])
 
 
-def _suites(check: Check, runner: str, *, browser: bool) -> None:
+def _suites(check: Check, runner: str) -> None:
     check.pytest(
         f"suites, {runner} runner",
         "suites",
         *("-m", SELECTED, "--runner", runner, "--report-dir", str(OUT / runner), *PARALLEL),
     )
-    if browser:
-        check.pytest(f"viewer, {runner} runner", "suites/viewer", "--runner", runner, "--no-report")
 
 
-def _processes(check: Check, *, browser: bool) -> None:
+def _processes(check: Check) -> None:
     """What needs no container engine."""
     check.pytest("tests of the harness and the systems", "tests", "-n", "auto", "--dist", "loadfile", "-q")
-    _suites(check, "process", browser=browser)
+    _suites(check, "process")
     # They bring up two stacks at a time by themselves, and bound their waiting tightly: nothing runs beside them.
     check.pytest("sabotaged worlds", "suites/controls", "--runner", "process", "--no-report")
 
@@ -219,9 +217,12 @@ def main() -> int:
     except Stop as stop:
         check.unmet("tests and suites that need Orthanc as a process", stop)
     else:
-        _processes(check, browser=browser)
+        _processes(check)
     if docker:
-        _suites(check, "docker", browser=browser)
+        _suites(check, "docker")
+    if browser:
+        runner = "docker" if docker else "process"
+        check.pytest(f"viewer, {runner} runner", "suites/viewer", "--runner", runner, "--no-report")
     code = check.close()
     if not docker:
         say("The docker runner was left out: no container engine (see above).")
