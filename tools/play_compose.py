@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import yaml
 
-from fixtures.deployment.container_host import HOST_NAME, NETWORK_NAMES
+from fixtures.deployment.container_host import HOST_NAME
 from fixtures.deployment.credentials import Certificates, Credentials
+from fixtures.deployment.networks import NETWORK_NAMES
 from fixtures.deployment.reference import Plan
 from fixtures.deployment.spec import SystemSpec
 from tools.common import CHECKOUT, main_of, say

@@ -16,6 +16,7 @@ from docker.models.containers import Container
 from fixtures.deployment import container_host, engine, images
 from fixtures.deployment.errors import DeploymentFailed, MachineProblem
 from fixtures.deployment.fleet import LOG_TAIL_LINES, Fleet
+from fixtures.deployment.networks import make_networks
 from fixtures.deployment.reference import Plan
 from fixtures.deployment.runs import Run
 from fixtures.deployment.spec import SystemSpec
@@ -204,7 +205,7 @@ class _KeepingHost(container_host.ContainerHost):
     """Containers whose data outlives them."""
 
     def __init__(self, client: docker.DockerClient, play: Run, plan: Plan, tags: dict[str, str]) -> None:
-        super().__init__(client, play, site(), container_host.make_networks(client, play), tags)
+        super().__init__(client, play, site(), make_networks(client, play), tags)
         self._plan = plan
 
     def _describe(self, spec: SystemSpec) -> "DockerContainer":
