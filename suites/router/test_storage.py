@@ -10,13 +10,13 @@ from pydicom.uid import UID, JPEG2000Lossless, JPEGBaseline8Bit
 from pynetdicom.presentation import AllStoragePresentationContexts, PresentationContext, build_context
 
 from fixtures.actors.association import ACCEPTED, MOST_CONTEXTS, VERIFICATION, Timeouts, opened
-from fixtures.actors.dcmtk import PROPOSALS
 from fixtures.actors.scp import TRANSFER_SYNTAXES
 from fixtures.actors.storing import StoreRequest, store
 from fixtures.data import Instance, Study
 from fixtures.data.encode import TRANSFER_SYNTAXES as ENCODABLE
 from fixtures.data.encode import part10
 from fixtures.deployment.endpoints import DimseAddress
+from fixtures.evidence.curl import STORESCU_PROPOSALS
 from fixtures.traceability import needs, requirement
 from fixtures.world import MODALITY_OF_CLASS, World
 from suites.router.clients import shown, study_keys, witness
@@ -98,7 +98,7 @@ def test_every_transfer_syntax_is_accepted(world: World, listener: str) -> None:
 
 @requirement("ROUTER-022", "ROUTER-023", "ROUTER-041", "ROUTER-192")
 @pytest.mark.parametrize(
-    "syntax", sorted(PROPOSALS.keys() & set(ENCODABLE)), ids=lambda uid: UID(uid).keyword
+    "syntax", sorted(STORESCU_PROPOSALS.keys() & set(ENCODABLE)), ids=lambda uid: UID(uid).keyword
 )
 def test_data_set_reaches_the_cloud_byte_for_byte(world: World, syntax: str) -> None:
     """Each encoding is taken, also from storescu; the cloud's file has the data set as sent and a group 0002 made of the facts."""
