@@ -9,10 +9,7 @@ from fixtures.actors.ris import Order, connected
 from fixtures.traceability import needs, requirement
 from fixtures.waiting import eventually
 from fixtures.world import World
-from suites.router.conftest import VariantWorld
-from suites.router.prefetching import (
-    LIMITED,
-    PREFETCHING,
+from fixtures.world.orders import (
     alike,
     audited,
     ended,
@@ -28,6 +25,8 @@ from suites.router.prefetching import (
     triggers,
     under,
 )
+from suites.router.conftest import VariantWorld
+from suites.router.prefetching import LIMITED, PREFETCHING
 
 pytestmark = [pytest.mark.router, needs("control")]
 

@@ -6,10 +6,7 @@ import pytest
 
 from fixtures.traceability import needs, requirement
 from fixtures.waiting import eventually
-from suites.router.conftest import VariantWorld
-from suites.router.prefetching import (
-    LIMITED,
-    PREFETCHING,
+from fixtures.world.orders import (
     ended,
     fetched_since,
     first_series,
@@ -21,6 +18,8 @@ from suites.router.prefetching import (
     report,
     run,
 )
+from suites.router.conftest import VariantWorld
+from suites.router.prefetching import LIMITED, PREFETCHING
 
 pytestmark = [pytest.mark.router, needs("control")]
 
