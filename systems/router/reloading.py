@@ -109,6 +109,7 @@ class Reloading:
             router.reconciliations,
             router.commitments,
             router.worklist,
+            router.prefetch,
             *router.intakes,
         ]
         for part in parts:

@@ -49,6 +49,20 @@ _LIVE_KEYS: Final = {
     "cloud_bridge": _LISTENER,
     "modality_intake": _LISTENER,
     "pacs_bridge": frozenset({"calling_ae_title", "keep_calling_ae"}),
+    "prefetch": frozenset(
+        {
+            "priors",
+            "on_arrival",
+            "window_seconds",
+            "strict_name",
+            "assigning_authority",
+            "width_per_patient",
+            "max_waiting",
+            "max_failures",
+            "give_up_seconds",
+            "keep_seconds",
+        }
+    ),
 }
 _LIVE_OF_DESTINATIONS: Final = ("rate_per_second", "max_failures", "mandatory")
 _TABLES: Final = {
@@ -91,7 +105,7 @@ def changes(running: Config, loaded: Config) -> Changes:
         if item.name in _LIVE:
             values[item.name] = after
             applied.append(name)
-        elif item.name in _LIVE_KEYS:
+        elif item.name in _LIVE_KEYS and before is not None and after is not None:
             values[item.name], now, later = _merge(item.name, before, after)
             applied += now
             waiting += later

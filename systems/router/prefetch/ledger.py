@@ -78,10 +78,14 @@ class TriggerLedger:
         self, database: SideDatabase, *, window_seconds: float, max_waiting: int, by_order: bool
     ) -> None:
         self._database = database
+        self.limit(window_seconds=window_seconds, max_waiting=max_waiting, by_order=by_order)
+        self._salt = b""
+
+    def limit(self, *, window_seconds: float, max_waiting: int, by_order: bool) -> None:
+        """Merge and refuse by these values from the next trigger on."""
         self._window = window_seconds
         self._max_waiting = max_waiting
         self._by_order = by_order
-        self._salt = b""
 
     async def recover(self) -> int:
         """Let what a stop or crash interrupted wait again; returns how many that were."""

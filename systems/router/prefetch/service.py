@@ -48,6 +48,13 @@ class PrefetchService:
     def _make(self, settings: Prefetch) -> "_Parts":
         return _Parts(settings, self._database, self._queue, self._config, self._run)
 
+    def reconfigure(self, config: Config) -> None:
+        """Work by this configuration from the next trigger on; what runs ends as it began."""
+        self._config = config
+        self._runs = None
+        if self._parts and config.prefetch:
+            self._parts.reconfigure(config.prefetch, config)
+
     @property
     def path(self) -> MllpPath | None:
         """The MLLP listener, where one is configured."""
@@ -146,16 +153,32 @@ class _Parts:
         self, settings: Prefetch, database: SideDatabase, queue: SqliteQueue, config: Config, run: Runs
     ) -> None:
         self.settings = settings
-        priors = settings.priors
         self.ledger = TriggerLedger(
             database,
             window_seconds=settings.window_seconds,
             max_waiting=settings.max_waiting,
-            by_order=priors.same_modality or priors.same_body_part or priors.exclude_ordered,
+            by_order=_by_order(settings),
         )
         self.worker = Worker(settings, config.backoff, self.ledger, queue, run)
         self.triggers = Triggers(settings, self.ledger, queue, self.worker.wake)
         self.path = MllpPath(settings.hl7, self.triggers.answer, self.triggers.too_long)
+
+    def reconfigure(self, settings: Prefetch, config: Config) -> None:
+        """See `PrefetchService.reconfigure`."""
+        self.settings = settings
+        self.ledger.limit(
+            window_seconds=settings.window_seconds,
+            max_waiting=settings.max_waiting,
+            by_order=_by_order(settings),
+        )
+        self.worker.reconfigure(settings, config.backoff)
+        self.triggers.reconfigure(settings)
+
+
+def _by_order(settings: Prefetch) -> bool:
+    """Whether two orders for one patient may ask for different studies."""
+    priors = settings.priors
+    return priors.same_modality or priors.same_body_part or priors.exclude_ordered
 
 
 def alarms(status: dict[str, Any]) -> list[str]:

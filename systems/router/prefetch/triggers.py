@@ -33,6 +33,10 @@ class Triggers:
         self._wake = wake
         self._known: OrderedDict[str, None] = OrderedDict()
 
+    def reconfigure(self, settings: Prefetch) -> None:
+        """Take the next trigger by these settings."""
+        self._settings = settings
+
     async def answer(self, payload: bytes) -> bytes:
         """The acknowledgement of a message: AA only after its trigger is durable (ROUTER-136)."""
         header = read_header(payload)

@@ -80,6 +80,10 @@ class Worker:
         self._unsettled: list[Item] = []
         self._loop: asyncio.Task[None] | None = None
 
+    def reconfigure(self, settings: Prefetch, backoff: Backoff) -> None:
+        """Settle by these settings from now on."""
+        self._settings, self._backoff = settings, backoff
+
     def start(self) -> None:
         """Work from now on."""
         self._loop = asyncio.create_task(self._work())
