@@ -5,13 +5,15 @@ import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
-from systems.router.migration.model import PacsStudy, Selection
+from systems.router.migration.model import PacsStudy, Selection, usable_date
 from systems.router.side_database import SideDatabase
 
+# Nowhere is a day begun earlier than in UTC+14.
+_FIRST_ZONE_SECONDS: Final = 14 * 3600
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS job(
   id TEXT PRIMARY KEY, selection TEXT NOT NULL, state TEXT NOT NULL, planned INTEGER NOT NULL DEFAULT 0,
@@ -174,9 +176,15 @@ class MigrationLedger:
             "finished": jobs[0]["finished"],
             **orjson.loads(jobs[0]["selection"]),
             "totals": totals,
-            "studies": [_without_job(row) for row in studies],
+            "studies": [_without_job(row) | _ahead(row, jobs[0]["created"]) for row in studies],
             "manifest": [_without_job(row) for row in instances],
         }
+
+
+def _ahead(row: dict[str, Any], created: float) -> dict[str, bool]:
+    """Whether the Study Date lay in the future everywhere on earth: a date without a zone may be tomorrow's elsewhere."""
+    today = time.strftime("%Y%m%d", time.gmtime(created + _FIRST_ZONE_SECONDS))
+    return {"in_future": usable_date(row["study_date"]) and row["study_date"] > today}
 
 
 def _without_job(row: dict[str, Any]) -> dict[str, Any]:
