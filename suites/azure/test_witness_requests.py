@@ -1,18 +1,16 @@
 """The library requests as a client: every request of Microsoft's Python tutorial, coded as it says."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 import requests
-from urllib3.filepost import choose_boundary, encode_multipart_formdata
 
-from fixtures.clients.answers import Response
 from fixtures.clients.dicomweb import DICOM_JSON, DicomWeb
 from fixtures.traceability import requirement
-from suites.azure.data import Made, Maker
+from suites.azure.data import Maker
 from suites.azure.service import VERSIONS, Service
 from suites.azure.stow import DUPLICATE, refused
+from suites.azure.witness.python import Tutorial, encoded
 from suites.azure.witness.sample import Sample, sample_of, stored_sample
 from suites.azure.witness.tutorial import (
     ALL_AS_STORED,
@@ -30,36 +28,7 @@ from suites.azure.witness.tutorial import (
 
 pytestmark = pytest.mark.azure
 
-_SECONDS = 60
 JSON = {"Accept": DICOM_JSON}
-
-
-class Tutorial:
-    """The tutorial's `requests.session()` and base address."""
-
-    def __init__(self, service: Service, version: str, session: requests.Session) -> None:
-        cloud = service.deployment.cloud
-        self._base = f"{cloud.url}/{version}"
-        self._token = service.tokens("owner")
-        self._session = session
-        session.trust_env = False  # a CA bundle or proxy of the environment is not the run's
-        session.verify = str(cloud.ca_file) if cloud.ca_file else True
-
-    def __call__(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        *,
-        body: bytes | None = None,
-        params: Mapping[str, str] | None = None,
-    ) -> Response:
-        """Send it, and what was answered; requests adds its own User-Agent, Accept-Encoding and Connection."""
-        sent = {**headers, "Authorization": f"Bearer {self._token()}"}
-        answer = self._session.request(
-            method, self._base + path, data=body, headers=sent, params=params, timeout=_SECONDS
-        )
-        return Response(answer.status_code, tuple(answer.headers.items()), answer.content, answer.reason)
 
 
 @pytest.fixture(params=VERSIONS)
@@ -73,16 +42,6 @@ def client(request: pytest.FixtureRequest, service: Service) -> Iterator[Tutoria
 def sample(v2: DicomWeb, make: Maker) -> Sample:
     """The tutorial's study, stored."""
     return stored_sample(v2, make)
-
-
-def encoded(*made: Made) -> tuple[bytes, str]:
-    """Body and content type as the tutorial makes them: form data of urllib3 under another name, without `type`."""
-    boundary = choose_boundary()
-    fields: dict[str, Any] = {
-        f"file{number}": ("dicomfile", one.part10, "application/dicom") for number, one in enumerate(made)
-    }
-    body, _ = encode_multipart_formdata(fields, boundary)
-    return body, f"multipart/related; boundary={boundary}"
 
 
 @requirement("STOW-137", "STOW-001", "STOW-002", "STOW-013", "STOW-118")
