@@ -12,7 +12,7 @@ from typing import Any, Final
 from fixtures.deployment import orthanc, viewer
 from fixtures.deployment.container_host import HOST_NAME
 from fixtures.deployment.credentials import Certificates, Credentials
-from fixtures.deployment.endpoints import Application
+from fixtures.deployment.endpoints import Application, Person, SignIn
 from fixtures.deployment.reference import Plan
 from fixtures.deployment.spec import PORTS, Address, ContainerSite, SystemSpec, all_ports
 from tools.common import LOCAL, Stop
@@ -113,6 +113,9 @@ def _credentials(path: Path) -> Credentials:
     try:
         saved: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         applications = {name: Application(**one) for name, one in saved.pop("applications").items()}
+        if "sign_in" in saved:
+            people = {name: Person(**one) for name, one in saved["sign_in"].pop("people").items()}
+            saved["sign_in"] = SignIn(**saved["sign_in"], people=people)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Stop(
             f"{path} cannot be read ({type(error).__name__})\n"

@@ -35,7 +35,7 @@ def test_configuration_can_be_exported(world: World) -> None:
         assert part in shown, f"ROUTER-008: the export lacks {part}: {sorted(shown)}"
     assert {"ORTHANC", "WORKSTATION"} <= {peer["ae_title"] for peer in shown["peers"]}, "ROUTER-005"
     assert shown["cloud_bridge"]["mode"] == world.router.path("cloud-bridge")["mode"], "ROUTER-046"
-    assert "ROUTER_CLIENT_SECRET" in text, "ROUTER-008: the place of the secret, not the secret"
+    assert "client-secret" in text, "ROUTER-008: the place of the secret, not the secret"
     assert world.router.config() == shown, "two exports of one configuration differ"
 
 
