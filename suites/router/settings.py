@@ -1,14 +1,13 @@
 """Routers with other settings than the reference deployment's: what each has, and how its file is made."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from fixtures.deployment.deployment import Overrides
 from fixtures.deployment.spec import Probe, Running, SystemSpec
+from fixtures.world.router_file import FILE, with_keys
 
-FILE = "router.toml"
 BRIDGE = "QIETOAZURE"
 
 
@@ -43,29 +42,6 @@ class Variant:
         if not self.ready_without_bridge:
             return changed
         return replace(changed, ready=partial(_but_for_the_bridge, spec.ready))
-
-
-def with_keys(text: str, keys: Mapping[str, str]) -> str:
-    """The TOML text with these keys set; a table that is not there is added at the end."""
-    for path, value in keys.items():
-        table, _, key = path.rpartition(".")
-        text = _with_key(text, table, key, value)
-    return text
-
-
-def _with_key(text: str, table: str, key: str, value: str) -> str:
-    head = f"[{table}]\n"
-    if head not in text:
-        return f"{text}\n{head}{key} = {value}\n"
-    before, _, rest = text.partition(head)
-    body, mark, after = _split_at_next_table(rest)
-    body = re.sub(rf"^{re.escape(key)} = .*\n", "", body, flags=re.MULTILINE)
-    return f"{before}{head}{key} = {value}\n{body}{mark}{after}"
-
-
-def _split_at_next_table(text: str) -> tuple[str, str, str]:
-    found = re.search(r"^\[", text, flags=re.MULTILINE)
-    return (text, "", "") if found is None else (text[: found.start()], "", text[found.start() :])
 
 
 def _but_for_the_bridge(ready: Probe, running: Running) -> None:

@@ -11,9 +11,8 @@ from fixtures.data import Study
 from fixtures.traceability import needs, requirement
 from fixtures.waiting import eventually
 from fixtures.world import World
+from fixtures.world.router_file import edited, with_keys
 from suites.router.clients import witness
-from suites.router.files import edited
-from suites.router.settings import with_keys
 
 pytestmark = pytest.mark.router
 

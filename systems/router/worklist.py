@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any, Final, cast
 
-from systems.router.config.model import Config
+from systems.router.config.model import Config, Peer
 from systems.router.dimse.client import Association
 from systems.router.dimse.errors import ContextNotAccepted, DimseError
 from systems.router.dimse.identifier import IdentifierError
@@ -36,9 +36,13 @@ class WorklistRelay:
     async def find(self, request: FindRequest) -> AsyncIterator[FindResponse]:
         """Pending responses and one final one, within the bound of the calling peer (ROUTER-048)."""
         bound = self._config.bound_for(request.peer.calling_ae)
+        server = self._config.peer(self._config.worklist.peer)
+        if server is None:  # taken out of the configuration since the association was negotiated
+            yield FindResponse(Status(_NOT_THERE, "no worklist server is configured any more"))
+            return
         try:
             async with asyncio.timeout(bound):
-                association = await self._connect(bound)
+                association = await self._connect(server, bound)
         except (DimseError, TimeoutError) as error:
             log.warning("the worklist cannot be asked: %s", error or f"no association within {bound:g} s")
             yield FindResponse(Status(_NOT_THERE, "the worklist server cannot be reached"))
@@ -50,14 +54,11 @@ class WorklistRelay:
         finally:
             await association.release()
 
-    async def _connect(self, bound: float) -> Association:
-        config = self._config
-        peer = config.peer(config.worklist.peer)
-        assert peer is not None  # noqa: S101 - checked when the configuration was loaded
+    async def _connect(self, peer: Peer, bound: float) -> Association:
         return await Association.connect(
             peer.host,
             peer.port,
-            calling_ae=config.pacs_bridge.calling_ae_title,
+            calling_ae=self._config.pacs_bridge.calling_ae_title,
             called_ae=peer.ae_title,
             contexts=[ProposedContext(MODALITY_WORKLIST_FIND)],
             # Silence of the worklist server ends before the modality's own patience does.

@@ -1,6 +1,7 @@
 """How roles are started together: what is waited for, and what ends the waiting."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,16 @@ def test_start_of_a_running_system_changes_nothing_unless_it_is_to_be_wiped() ->
     assert machine.done == ["launch pacs on nothing"]
     fleet.start("pacs", wipe=True)
     assert machine.done[1:] == ["kill pacs", "launch pacs on nothing"]
+
+
+def test_changed_description_counts_from_the_next_start_and_can_be_taken_back() -> None:
+    fleet = Fleet(Machine(), [system("pacs"), system("router")])
+    before = fleet.change("router", lambda spec: replace(spec, command=("another",)))
+    assert before.command == ("router",)
+    assert fleet.change("router", lambda _: before).command == ("another",)
+    assert fleet.roles == ("pacs", "router")
+    with pytest.raises(KeyError):
+        fleet.change("viewer", lambda spec: spec)
 
 
 def test_run_without_room_is_refused(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import ModalityWorklistInformationFind
 
-from tests.router.conftest import MakeRouter
-from tests.router.fakes import FakeCloud
+from tests.router.conftest import MakeRouter, config_text
+from tests.router.fakes import FakeCloud, FakePacs
 
 
 class Ris:
@@ -126,3 +126,32 @@ def test_cancel_is_passed_on(make_router: MakeRouter, ris: Ris) -> None:
 def test_without_a_server_the_class_is_not_accepted(make_router: MakeRouter) -> None:
     router = make_router()
     assert not _association(router.intake).accepted_contexts
+
+
+def test_server_comes_and_goes_with_the_configuration(
+    make_router: MakeRouter, ris: Ris, cloud: FakeCloud, pacs: FakePacs
+) -> None:
+    router = make_router()
+    for extra, names in ((_table(ris.port), ris.names), ({}, None)):
+        router.config.write_text(config_text(router.folder, cloud.url, pacs.port, **extra))
+        answer = router.ask("POST", "/config/load")
+        assert answer.status_code == 200, answer.text
+        assert "worklist" in answer.json()["applied"]
+        assert not answer.json()["needs_restart"]
+        if names is None:
+            assert not _association(router.intake).accepted_contexts
+        else:
+            assert [name for status, name in _ask(router.intake) if status == 0xFF00] == names
+
+
+def test_server_taken_out_during_an_association_is_a_failure(
+    make_router: MakeRouter, ris: Ris, cloud: FakeCloud, pacs: FakePacs
+) -> None:
+    router = make_router(**_table(ris.port))
+    association = _association(router.intake)
+    router.config.write_text(config_text(router.folder, cloud.url, pacs.port))
+    assert router.ask("POST", "/config/load").status_code == 200
+    answers = list(association.send_c_find(_query(), ModalityWorklistInformationFind))
+    association.release()
+    assert [int(status.Status) for status, _ in answers] == [0xC101]
+    assert not ris.asked

@@ -1,7 +1,7 @@
 """Fronts before HTTP services, and controls that lie."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -9,6 +9,7 @@ import pytest
 
 from fixtures.clients.answers import NoAnswer, Response
 from fixtures.clients.http import HttpClient
+from fixtures.deployment.spec import SystemSpec
 from fixtures.evidence.exchange import Recorder
 from fixtures.sabotage.control import AlsoDoes, ForgetsOnRestart, KeepsFiles, KillsNothing
 from fixtures.sabotage.front import Asked, Forward, HttpFront
@@ -103,6 +104,9 @@ class Systems:
     def start(self, role: str, *, wipe: bool = False) -> None:
         self.asked.append(f"start {role}{' wiped' if wipe else ''}")
         self.up.add(role)
+
+    def change(self, role: str, change: Callable[[SystemSpec], SystemSpec]) -> SystemSpec:
+        raise NotImplementedError
 
     def running(self, role: str) -> bool:
         return role in self.up

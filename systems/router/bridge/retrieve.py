@@ -65,6 +65,15 @@ class RetrieveSettings:
     transfer: TransferLimits = field(default_factory=TransferLimits)
 
 
+def _no_list(error: CloudError | TooManyMatches) -> Status:
+    """The status of a retrieval whose instances could not be listed (ROUTER-084)."""
+    if isinstance(error, CloudUnauthorised):
+        return Status(NOT_AUTHORISED, "the cloud refuses the router's authorisation")
+    if isinstance(error, CloudUnreachable):
+        return Status(_UNREACHABLE, "cloud unreachable")
+    return Status(OUT_OF_RESOURCES_MATCHES, "the list of instances is not complete")
+
+
 class RetrieveBridge:
     """Answers C-MOVE and C-GET from a DICOMweb service.
 
@@ -162,13 +171,9 @@ class RetrieveBridge:
             return Status(DATA_SET_MISMATCH, str(error), (error.tag,))
         except Cancelled:
             return Status(CANCELLED)
-        except CloudUnauthorised:
-            return Status(NOT_AUTHORISED, "the cloud refuses the router's authorisation")
-        except CloudUnreachable:
-            return Status(_UNREACHABLE, "cloud unreachable")
         except (CloudError, TooManyMatches) as error:
             _LOG.warning("the list of instances is not complete: %s", error or type(error).__name__)
-            return Status(OUT_OF_RESOURCES_MATCHES, "the list of instances is not complete")
+            return _no_list(error)
         series = {uid: n for n, uid in enumerate(dict.fromkeys(one.series_instance_uid for one in found))}
         return sorted(found, key=lambda one: (series[one.series_instance_uid], one.number))
 

@@ -20,6 +20,7 @@ _LIVE: Final = frozenset(
         "alarms",
         "commitment",
         "completion",
+        "worklist",
     }
 )
 _LISTENER: Final = frozenset(
