@@ -1,0 +1,214 @@
+"""Every prior comes, and at once (CLAIM-PRIORS-04, CLAIM-PRIORS-05)."""
+
+import json
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pytest
+
+from fixtures.actors.receiver import Receiver
+from fixtures.actors.results import MoveResult
+from fixtures.clients import link
+from fixtures.clients.link import Match, Rule
+from fixtures.data import Study
+from fixtures.evidence.ratio import timed
+from fixtures.traceability import needs, requirement
+from fixtures.world import World, rules
+from fixtures.world.core import REGISTERED_AE
+from fixtures.world.timing import Round
+
+pytestmark = pytest.mark.demo
+
+_AWKWARD = {3: "O'N,<&%+ ", 6: "~^|#;$=!"}
+"""Ends of Patient IDs by the number of the patient, whose other studies have the same ID."""
+_WIDTH = 4
+_GAP_SECONDS = 7.0
+_FIRST_LATER_SECONDS = 2.0
+_IMMEDIATE_SECONDS = 5.0
+_LOCAL_MOVES = 8.0
+_GROWTH = 15.0
+
+
+def _named(world: World, study: Study) -> Study:
+    tail = _AWKWARD.get(study.patient.number)
+    if tail is None:
+        return study
+    return world.with_attributes(study, PatientID=f"{study.patient.patient_id}{tail}".strip())
+
+
+def _lacking(world: World, patient_id: str) -> set[str]:
+    """The studies of a patient that the workstation finds in the cloud and that the PACS does not have."""
+    found = world.workstation.find(world.bridge, "STUDY", {"PatientID": patient_id, "StudyInstanceUID": ""})
+    assert found.status == 0x0000, f"patient ID {patient_id!r}: {found.describe()}"
+    return set(found.values("StudyInstanceUID")) - world.pacs_study_uids()
+
+
+@requirement("CLAIM-PRIORS-04")
+@needs("identity-admin")
+@pytest.mark.lasting(8)
+def test_every_patient_has_one_prior_to_fetch(world: World) -> None:
+    """For each of the eight patients the cloud offers one study that the PACS lacks; all eight are fetched, then none lacks.
+
+    CLAIM-PRIORS-04. Two of the patients have IDs with every awkward character; all retrievals share one token.
+    """
+    priors = [_named(world, study) for study in world.studies("prior")]
+    local = [
+        world.series(instances=1, matrix=16, patient=prior.patient, study_date="20110602") for prior in priors
+    ]
+    world.arrange_all(local, "pacs")
+    world.store_in_cloud([*priors, *local])
+    tokens = _token_requests(world)
+    before = len(world.pacs_study_uids())
+
+    for prior in priors:
+        assert _lacking(world, prior.patient.patient_id) == {prior.study_instance_uid}
+        job = world.retrieve_to_pacs(prior)
+        assert job.succeeded, f"{prior}: {job.state} {job.error}"
+
+    assert [_lacking(world, prior.patient.patient_id) for prior in priors] == [set()] * len(priors)
+    assert len(world.pacs_study_uids()) - before == len(priors) == 8
+    world.expect("pacs", [*priors, *local])
+    asked = _token_requests(world) - tokens
+    assert asked <= 1, f"CLAIM-PRIORS-04: {asked} tokens were asked for by {len(priors)} retrievals"
+    world.evidence.note(
+        f"Each of {len(priors)} patients had one prior in the cloud that the PACS lacked; all were fetched and equal, with "
+        f"{asked} new tokens."
+    )
+
+
+def _token_requests(world: World) -> int:
+    """How often the router has asked for a token."""
+    mine = world.deployment.identity.applications["router"].client_id
+    return sum(1 for request in world.identity_admin.requests() if request["client_id"] == mine)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A move to the workstation: seconds to the first and to the last instance and to the end."""
+
+    result: MoveResult
+    first: float
+    last: float
+    whole: float
+    associations: int
+
+
+def _moved(world: World, study: Study) -> Moved:
+    keys = {"StudyInstanceUID": study.study_instance_uid}
+    with world.workstation.receiving(world.deployment.workstation_bind) as shelf:
+        result = world.workstation.move(world.bridge, "STUDY", keys, world.deployment.workstation.ae_title)
+        return _times(result, shelf, len(study.instances))
+
+
+def _times(result: MoveResult, shelf: Receiver, count: int) -> Moved:
+    arrived = sorted(request.at for request in shelf.requests)
+    assert (result.status, result.completed, len(arrived)) == (0x0000, count, count), result.describe()
+    start, end = result.moments[0], result.moments[-1]
+    return Moved(result, arrived[0] - start, arrived[-1] - start, end - start, shelf.associations)
+
+
+@requirement("CLAIM-PRIORS-05")
+@needs("http-interposer", "identity-admin")
+@pytest.mark.lasting(10)
+def test_first_image_comes_before_the_last_is_fetched_and_progress_is_shown(world: World) -> None:
+    """With a slow link the first images arrive long before the last is fetched, reports come in time, on one association.
+
+    CLAIM-PRIORS-05.
+    """
+    study = world.series(instances=12, matrix=16)
+    world.store_in_cloud([study])
+    slow = Rule("slow", link.delay(3.4), Match(method="GET", path_regex=rules.ONE_INSTANCE, skip=_WIDTH))
+    tokens = _token_requests(world)
+    with world.cloud_answers(slow) as applied:
+        moved = _moved(world, study)
+        slowed = applied.hits.rule_hits()
+    assert slowed == len(study.instances) - _WIDTH, f"the link held {slowed} retrievals"
+    assert moved.last - moved.first > 3.0, (
+        f"CLAIM-PRIORS-05: the first image came {moved.last - moved.first:.1f} s before the last although the link held "
+        f"the others back for two times 3.4 s: all were fetched before one was sent"
+    )
+    longest = max(later - earlier for earlier, later in pairwise(moved.result.moments))
+    assert moved.result.pending, "CLAIM-PRIORS-05: no progress was shown in a move of more than 5 s"
+    assert longest < _GAP_SECONDS, f"CLAIM-PRIORS-05: {longest:.1f} s without a response"
+    assert moved.associations == 1, f"CLAIM-PRIORS-05: {moved.associations} associations for one study"
+    asked = _token_requests(world) - tokens
+    assert asked <= 1, f"CLAIM-PRIORS-05: {asked} tokens for one study"
+    world.evidence.note(
+        f"Over a slow link the first image was there after {moved.first:.1f} s, the last after {moved.last:.1f} s; progress "
+        f"was shown every {longest:.1f} s at most, all on one association."
+    )
+
+
+@requirement("CLAIM-PRIORS-05")
+@pytest.mark.lasting(12)
+def test_prior_is_there_at_once_and_a_large_one_begins_as_soon(world: World) -> None:
+    """1, 50 and 500 images: the whole study in 5 s or 8 local moves, the first of 500 as soon as that of one, time in line.
+
+    CLAIM-PRIORS-05. What is too slow beside other tests is measured again alone before it is a failure.
+    """
+    one, few, many = (world.series(instances=count, matrix=16) for count in (1, 50, 500))
+    world.store_in_cloud([one, few, many])
+
+    def grown() -> str:
+        small, middle, large = _moved(world, one), _moved(world, few), _moved(world, many)
+        for count, moved in ((1, small), (50, middle), (500, large)):
+            world.evidence.figure(f"first of {count} images", round(moved.first, 3), "s")
+            world.evidence.figure(f"all of {count} images", round(moved.whole, 3), "s")
+        if large.first - small.first > _FIRST_LATER_SECONDS:
+            return f"the first of 500 images came {large.first - small.first:.1f} s after the first of one"
+        if large.whole / middle.whole > _GROWTH:
+            return f"500 images took {large.whole / middle.whole:.1f} times as long as 50"
+        return ""
+
+    wrong = grown()
+    if wrong:
+        with world.alone():
+            wrong = wrong if all(grown() for _ in range(3)) else ""
+    assert not wrong, f"CLAIM-PRIORS-05: {wrong}"
+
+    _expect_immediate(world, few, lambda: _moved(world, few).whole)
+    world.evidence.note(
+        "A prior of 50 images is there within 5 s; one of 500 begins as soon and takes in proportion."
+    )
+
+
+def _expect_immediate(world: World, study: Study, through_router: Callable[[], float]) -> None:
+    """The larger of 5 s and eight local moves: only who takes longer than 5 s is compared with the local move."""
+    if through_router() <= _IMMEDIATE_SECONDS:
+        return
+    world.arrange(study, "pacs")
+
+    def rounds() -> Generator[Round, None, None]:
+        with _registered_at_pacs(world):
+            while True:
+                yield _local(world, study), through_router(), _local(world, study)
+
+    world.judge(world.measure(rounds, limit=_LOCAL_MOVES), "retrieval through the router over a local one")
+
+
+@contextmanager
+def _registered_at_pacs(world: World) -> Iterator[None]:
+    """Let the PACS know the workstation for the length of the block, so that it moves to it."""
+    at, http = world.deployment.workstation, world.pacs.http
+    body = json.dumps({"AET": at.ae_title, "Host": at.host, "Port": at.port}).encode()
+    path = f"/modalities/{at.ae_title}"
+    answer = http.request("PUT", path, headers=[("Content-Type", "application/json")], body=body)
+    assert answer.status == 200, answer.describe()
+    try:
+        yield
+    finally:
+        http.request("DELETE", path)
+
+
+def _local(world: World, study: Study) -> float:
+    keys = {"StudyInstanceUID": study.study_instance_uid}
+    mover, title = world.workstation_as(REGISTERED_AE), world.deployment.workstation.ae_title
+    with world.workstation.receiving(world.deployment.workstation_bind):
+
+        def move() -> None:
+            result = mover.move(world.deployment.pacs.dicom, "STUDY", keys, title)
+            assert result.status == 0x0000, result.describe()
+
+        return timed(move)
