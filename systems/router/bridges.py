@@ -46,6 +46,7 @@ class Bridges:
         may_move: Callable[[], bool],
         courtesy: Courtesy,
         remember: Callable[[str, Sequence[str]], Awaitable[None]],
+        record: Callable[[str, str, Sequence[str]], Awaitable[None]],
     ) -> None:
         self._config = config
         self._tokens = tokens
@@ -53,6 +54,7 @@ class Bridges:
         self.pool = AssociationPool()
         self._courtesy = courtesy
         self._remember = remember
+        self._record = record
         self._loading: asyncio.Future[None] | None = None
 
     def reconfigure(self, config: Config) -> None:
@@ -114,6 +116,7 @@ class Bridges:
                 lenient=self._lenient,
                 search=self.search_limits,
                 remember=self._remember,
+                record=self._record,
                 transfer=TransferLimits(width=limits.move_width),
             ),
         )

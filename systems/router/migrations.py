@@ -6,7 +6,7 @@ from typing import Any
 from systems.router.cloud.uploader import Uploader
 from systems.router.config.model import Config
 from systems.router.errors import ConfigError
-from systems.router.migration.job import MigrationJob
+from systems.router.migration.job import MigrationJob, Note, unrecorded
 from systems.router.migration.ledger import MigrationLedger
 from systems.router.migration.model import Selection
 from systems.router.migration.pacs import OrthancRest
@@ -15,9 +15,10 @@ from systems.router.migration.pacs import OrthancRest
 class Migrations:
     """Runs one migration at a time, in the order asked for."""
 
-    def __init__(self, config: Config, uploader: Uploader) -> None:
+    def __init__(self, config: Config, uploader: Uploader, audit: Note = unrecorded) -> None:
         self._config = config
         self._uploader = uploader
+        self._audit = audit
         self.ledger = MigrationLedger(config.data / "migrations")
         self._pacs = OrthancRest(config.pacs_rest) if config.pacs_rest else None
         self._turn = asyncio.Lock()
@@ -54,7 +55,7 @@ class Migrations:
         """Run a job to its end, after those before it."""
         async with self._turn:
             await MigrationJob(
-                self.require_pacs(), self._uploader, self.ledger, self._config.migration, job
+                self.require_pacs(), self._uploader, self.ledger, self._config.migration, job, self._audit
             ).run()
 
     async def resume(self) -> None:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _EXPIRE_SECONDS = 60.0
+_AUDITED_AT_ONCE = 200
 
 
 def distribution_version() -> str:
@@ -78,7 +79,9 @@ class Router:
         }
         self.bridge = BridgeStore(config, config.cloud_bridge, self.queue, self.uploader)
         self.courtesy = Courtesy.of(config.prefetch)
-        self.bridges = Bridges(config, self.tokens, self._may_move, self.courtesy, self._remember)
+        self.bridges = Bridges(
+            config, self.tokens, self._may_move, self.courtesy, self._remember, self._record_retrieval
+        )
         self.prefetch = PrefetchService(config, self.queue, self.bridges, self.courtesy, self._may_move)
         self.reconciliations = Reconciliations(config, self.queue, self.http, self.version)
         self.commitments = Commitments(config, self.queue, self.reconciliations.sides)
@@ -97,7 +100,7 @@ class Router:
         if self.prefetch.path is not None:
             self.paths[self.prefetch.path.name] = self.prefetch.path
         self.modes = {CLOUD_BRIDGE: config.cloud_bridge.mode, MODALITY_INTAKE: "queued"}
-        self.migrations = Migrations(config, self.uploader)
+        self.migrations = Migrations(config, self.uploader, self.queue.note)
         self.admin: AdminServer | None = None
         self._housekeeping: asyncio.Task[None] | None = None
 
@@ -106,6 +109,18 @@ class Router:
 
     async def _remember(self, ae_title: str, sop_instance_uids: Sequence[str]) -> None:
         await self.prefetch.returns.remember(ae_title, sop_instance_uids)
+
+    async def _record_retrieval(self, calling_ae: str, receiver: str, taken: Sequence[str]) -> None:
+        try:
+            for start in range(0, len(taken), _AUDITED_AT_ONCE):
+                await self.queue.note(
+                    "retrieved",
+                    calling_ae=calling_ae,
+                    destination=receiver,
+                    sop_instance_uids=list(taken[start : start + _AUDITED_AT_ONCE]),
+                )
+        except (OSError, sqlite3.Error):
+            log.exception("a retrieval for %s could not be recorded in the audit trail", calling_ae)
 
     def _listeners(self) -> tuple[Listener, Listener]:
         return self.config.cloud_bridge, self.config.modality_intake

@@ -144,6 +144,10 @@ def test_study_triggers_with_its_first_instance_only(tmp_path: Path) -> None:
     assert with_ledger(tmp_path, work) is None
 
 
+def _naming(folder: Path, name: bytes) -> list[str]:
+    return [file.name for file in folder.iterdir() if name in file.read_bytes()]
+
+
 def test_done_triggers_name_nobody_any_more(tmp_path: Path) -> None:
     """ROUTER-159: patient data are kept only while they are needed, readable by the router alone."""
 
@@ -153,7 +157,9 @@ def test_done_triggers_name_nobody_any_more(tmp_path: Path) -> None:
         assert item is not None
         await book.studies(item, [StudyOutcome("1.2", "fetched", "", 3)])
         await book.studies(item, [StudyOutcome("1.2", "present", "", 0)])
+        assert _naming(tmp_path, b"SECRET-ID"), "the search finds nothing even while the patient is needed"
         await book.finish(item, "done")
+        assert _naming(tmp_path, b"SECRET-ID") == [], "CLAIM-INTEGRITY-07: left behind in the database's files"
         report = await book.report(item.number)
         assert report is not None
         assert report["studies"] == [

@@ -16,6 +16,7 @@ class Progress:
         self.completed = 0
         self.warning = 0
         self.failed_uids: list[str] = []
+        self.kept_uids: list[str] = []
         self.changed = asyncio.Event()
 
     @property
@@ -36,11 +37,13 @@ class Progress:
         """The receiver has taken the instance."""
         self._settle(reference)
         self.completed += 1
+        self.kept_uids.append(reference.sop_instance_uid)
 
     def warn(self, reference: InstanceReference) -> None:
         """The receiver has taken the instance with a warning."""
         self._settle(reference)
         self.warning += 1
+        self.kept_uids.append(reference.sop_instance_uid)
 
     def fail(self, reference: InstanceReference) -> None:
         """The receiver has not got the instance."""

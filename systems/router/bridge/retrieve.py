@@ -49,11 +49,16 @@ async def _forget(_: str, __: Sequence[str]) -> None:
     return
 
 
+async def _unrecorded(_: str, __: str, ___: Sequence[str]) -> None:
+    return
+
+
 @dataclass(frozen=True, slots=True)
 class RetrieveSettings:
     """Times are seconds; pending responses are sent every `interval` and after `report_every` sub-operations.
 
-    `remember` is told the destination and the SOP Instance UIDs before anything is sent there (ROUTER-144).
+    `remember` is told the destination and the SOP Instance UIDs before anything is sent there (ROUTER-144); `record` the
+    requester, the destination and the SOP Instance UIDs it has taken, before the final response (ROUTER-158).
     """
 
     interval: float = 5.0
@@ -61,6 +66,7 @@ class RetrieveSettings:
     time_limit: float = 3600.0
     lenient: Callable[[str], bool] = _never
     remember: Callable[[str, Sequence[str]], Awaitable[None]] = _forget
+    record: Callable[[str, str, Sequence[str]], Awaitable[None]] = _unrecorded
     search: SearchLimits = field(default_factory=SearchLimits)
     transfer: TransferLimits = field(default_factory=TransferLimits)
 
@@ -107,7 +113,7 @@ class RetrieveBridge:
             classes = dict.fromkeys(reference.sop_class_uid for reference in references)
             return MoveSender(self._pool, destination, classes, originator)
 
-        async with _closing(self._retrieve(request, sender)) as responses:
+        async with _closing(self._retrieve(request, destination.ae_title, sender)) as responses:
             async for response in responses:
                 yield response
 
@@ -117,12 +123,15 @@ class RetrieveBridge:
         async def sender(_: Sequence[InstanceReference]) -> Sender:
             return GetSender(request)
 
-        async with _closing(self._retrieve(request, sender)) as responses:
+        async with _closing(self._retrieve(request, request.peer.calling_ae, sender)) as responses:
             async for response in responses:
                 yield response
 
     async def _retrieve(
-        self, request: QueryRequest, make_sender: Callable[[Sequence[InstanceReference]], Awaitable[Sender]]
+        self,
+        request: QueryRequest,
+        receiver: str,
+        make_sender: Callable[[Sequence[InstanceReference]], Awaitable[Sender]],
     ) -> AsyncIterator[RetrieveResponse]:
         deadline = asyncio.get_running_loop().time() + self._settings.time_limit
         listing = asyncio.ensure_future(self._listed(request))
@@ -150,6 +159,8 @@ class RetrieveBridge:
                 work.cancel()
                 await asyncio.gather(work, return_exceptions=True)
             await sender.close()
+            if progress.kept_uids:
+                await self._settings.record(request.peer.calling_ae, receiver, progress.kept_uids)
         yield self._final(request, transfer, progress, expired=asyncio.get_running_loop().time() >= deadline)
 
     async def _listed(self, request: QueryRequest) -> list[InstanceReference] | Status:

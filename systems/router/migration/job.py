@@ -5,7 +5,7 @@ import hashlib
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -31,7 +31,16 @@ _TRANSIENT: Final = frozenset({Kind.TRANSIENT, Kind.UNKNOWN, Kind.IN_PROGRESS})
 _ROUNDS: Final = 3
 _ATTEMPTS: Final = 3
 _HEAD: Final = 1 << 20
+_AUDITED_AT_ONCE: Final = 200
 _TAGS: Final = frozenset({0x0020000D, 0x0020000E})
+
+
+Note = Callable[..., Awaitable[None]]
+"""Takes an event of the audit trail and its facts."""
+
+
+async def unrecorded(_event: str, **_facts: Any) -> None:
+    """For a job without a running router: its ledger is all there is of it."""
 
 
 class NotProvenError(RouterError):
@@ -42,13 +51,20 @@ class MigrationJob:
     """One job. It may be run again after an interruption and ends in the same state as an uninterrupted one."""
 
     def __init__(
-        self, pacs: OrthancRest, uploader: Uploader, ledger: MigrationLedger, settings: Migration, job: str
+        self,
+        pacs: OrthancRest,
+        uploader: Uploader,
+        ledger: MigrationLedger,
+        settings: Migration,
+        job: str,
+        audit: Note = unrecorded,
     ) -> None:
         self._pacs = pacs
         self._uploader = uploader
         self._ledger = ledger
         self._settings = settings
         self._job = job
+        self._audit = audit
 
     async def run(self) -> None:
         """Do what the job was asked to do; the outcome is in the ledger."""
@@ -183,6 +199,13 @@ class MigrationJob:
             await note(
                 **facts, outcome="verified", reason="", cloud_digest=cloud_digest, verified_at=time.time()
             )
+            await self._audit(
+                "migrated",
+                migration=self._job,
+                study_instance_uid=study.study_instance_uid,
+                sop_instance_uid=identity.sop_instance_uid,
+                digest=digest,
+            )
 
     async def _copy_and_verify(self, upload: Upload, note: Callable[..., Any], facts: dict[str, Any]) -> str:
         uid = upload.part.identity.sop_instance_uid
@@ -214,12 +237,23 @@ class MigrationJob:
         left = await self._pacs.instance_ids(study)
         gone = [instance_id for instance_id in ids if instance_id not in left]
         await self._ledger.deleted(self._job, gone)
+        await self._record_removal(study, gone)
         if left:
             reason = f"{len(left)} instances arrived during the migration or were not deleted, and stay in the PACS"
             await self._ledger.study_state(self._job, study, "failed", reason)
             return False
         await self._ledger.study_state(self._job, study, "migrated")
         return True
+
+    async def _record_removal(self, study: PacsStudy, gone: Sequence[str]) -> None:
+        uids = await self._ledger.sop_instance_uids(self._job, gone)
+        for start in range(0, len(uids), _AUDITED_AT_ONCE):
+            await self._audit(
+                "removed from the PACS",
+                migration=self._job,
+                study_instance_uid=study.study_instance_uid,
+                sop_instance_uids=uids[start : start + _AUDITED_AT_ONCE],
+            )
 
 
 def describe(part10: Path) -> tuple[Identity, str]:

@@ -130,6 +130,15 @@ class MigrationLedger:
         )
         return {row["pacs_id"]: row["checksum"] for row in rows}
 
+    async def sop_instance_uids(self, job: str, pacs_ids: Sequence[str]) -> list[str]:
+        """The SOP Instance UIDs of instances, by the PACS's ids; those it does not know are left out."""
+        rows = await self._rows(
+            "SELECT sop_instance_uid FROM instance WHERE job = ? AND pacs_id IN (SELECT value FROM json_each(?)) "
+            "ORDER BY sop_instance_uid",
+            (job, orjson.dumps(list(pacs_ids)).decode()),
+        )
+        return [row["sop_instance_uid"] for row in rows]
+
     async def deleted(self, job: str, pacs_ids: Sequence[str]) -> None:
         """Record the deletion of instances."""
         now = time.time()

@@ -213,6 +213,8 @@ class TriggerLedger:
             "body = CASE WHEN ? = 'done' THEN '' ELSE body END WHERE id = ?",
             (state, reason, time.time(), state, item.number),
         )
+        if state == "done":
+            await self._database.forget()
 
     async def retry(self, number: int) -> bool:
         """An operator's decision: a failed or stopped trigger waits again. False when there is none of that number."""
@@ -237,15 +239,19 @@ class TriggerLedger:
     async def expire(self, keep_seconds: float) -> None:
         """Remove what ended long ago."""
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: sqlite3.Connection) -> bool:
             before = time.time() - keep_seconds
             connection.execute(
                 "DELETE FROM study WHERE trigger IN (SELECT id FROM trigger WHERE finished_at < ?)", (before,)
             )
-            connection.execute("DELETE FROM trigger WHERE finished_at < ?", (before,))
+            erased = connection.execute(
+                "DELETE FROM trigger WHERE finished_at < ? RETURNING id", (before,)
+            ).fetchall()
             connection.execute("DELETE FROM arrived WHERE at < ?", (before,))
+            return bool(erased)
 
-        await self._database.do(work)
+        if await self._database.do(work):
+            await self._database.forget()
 
     async def totals(self) -> dict[str, Any]:
         """Triggers by state, merged ones, instances and tallies: all of one moment."""
