@@ -223,3 +223,38 @@ def test_a_multipart_answer_is_unwrapped() -> None:
         )
 
     assert retrieve(answer) == b"DICM\r\n\0bytes"
+
+
+def test_a_service_without_the_single_part_form_is_asked_for_multipart_from_then_on() -> None:
+    accepts: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        accepts.append(request.headers["Accept"])
+        if not accepts[-1].startswith("multipart/related"):
+            return web.Response(status=400)
+        body = b"--b\r\nContent-Type: application/dicom\r\n\r\nDICM\r\n--b--\r\n"
+        return web.Response(
+            body=body, headers={"Content-Type": 'multipart/related; type="application/dicom"; boundary=b'}
+        )
+
+    async def story() -> list[bytes]:
+        async with reading(answer) as reader:
+            return [
+                b"".join([chunk async for chunk in reader.retrieve_instance("1.2", "1.3", "1.4")])
+                for _ in "ab"
+            ]
+
+    assert run(story()) == [b"DICM", b"DICM"]
+    assert [accept.partition(";")[0] for accept in accepts] == [
+        "application/dicom",
+        "multipart/related",
+        "multipart/related",
+    ]
+
+
+def test_a_bad_request_for_either_form_is_told() -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=400)
+
+    with pytest.raises(CloudRefused, match="400"):
+        retrieve(answer)

@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final, Protocol
@@ -23,7 +23,11 @@ from systems.router.cloud.errors import CloudError as TokenError
 from systems.router.cloud.errors import CloudUnauthorisedError
 
 _JSON: Final = "application/dicom+json"
-_AS_STORED: Final = "application/dicom; transfer-syntax=*"
+# The single part first: it spares the wrapping. Every origin server has the other one (PS3.18 table 10.4.4-1).
+_AS_STORED: Final = (
+    "application/dicom; transfer-syntax=*",
+    'multipart/related; type="application/dicom"; transfer-syntax=*',
+)
 _CHUNK: Final = 1 << 18
 _LARGEST_PAGE: Final = 64 << 20
 
@@ -62,6 +66,7 @@ class HttpCloudReader:
         )
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
+        self._file_form = _AS_STORED[0]
 
     async def search(
         self, resource: str, params: Sequence[tuple[str, str]], *, limit: int, offset: int
@@ -85,7 +90,7 @@ class HttpCloudReader:
     async def retrieve_instance(self, study: str, series: str, instance: str) -> AsyncIterator[bytes]:
         """See `CloudReader.retrieve_instance`; a service that wraps the file in multipart is understood too."""
         path = f"/studies/{study}/series/{series}/instances/{instance}"
-        async with self._get(path, _AS_STORED) as response:
+        async with self._as_stored(path) as response:
             if response.content_type.startswith("multipart/"):
                 part = await aiohttp.MultipartReader.from_response(response).next()
                 if not isinstance(part, aiohttp.BodyPartReader):
@@ -96,6 +101,22 @@ class HttpCloudReader:
                 return
             async for chunk in response.content.iter_any():
                 yield chunk
+
+    @asynccontextmanager
+    async def _as_stored(self, path: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A file in its stored encoding, in the form that the service has; what it does not have is not asked for again."""
+        single, multipart = _AS_STORED
+        form = self._file_form
+        async with AsyncExitStack() as opened:
+            try:
+                response = await opened.enter_async_context(self._get(path, form))
+            except CloudRefused as refused:
+                # 400: not every origin server says 406 to a media type that it does not have.
+                if form != single or refused.status not in (400, 406):
+                    raise
+                response = await opened.enter_async_context(self._get(path, multipart))
+                self._file_form = multipart
+            yield response
 
     async def close(self) -> None:
         """Close all connections."""

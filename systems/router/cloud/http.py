@@ -142,6 +142,8 @@ class CloudHttp:
             self._session = self._session or aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(ssl=context, limit=0, enable_cleanup_closed=True),
                 auto_decompress=False,
+                # Files are kept as they come, so no encoding is asked for that would have to be undone.
+                headers={"Accept-Encoding": "identity"},
             )
         return self._session
 

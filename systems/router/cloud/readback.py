@@ -99,13 +99,15 @@ async def fetch(http: CloudHttp, identity: Identity, target: Path) -> bool:
                 raise CloudUnauthorisedError(
                     f"reading back is refused: HTTP {response.status}", response.status
                 )
-            if response.status != 406:
+            # 400: not every origin server says 406 to a media type that it does not have.
+            if response.status not in (400, 406):
                 raise CloudAnswerError(
                     f"the stored copy could not be read: HTTP {response.status}",
                     response.status,
                     retry_after(response.headers.get("Retry-After")),
                 )
-    raise CloudAnswerError("the cloud does not return the stored encoding: HTTP 406", 406)
+            refused = response.status
+    raise CloudAnswerError(f"the cloud does not return the stored encoding: HTTP {refused}", refused)
 
 
 async def _save(response: aiohttp.ClientResponse, target: Path) -> None:
