@@ -178,9 +178,7 @@ _WRONG = (
     Wrong("nonsense level", _asked("NONSENSE", {"StudyInstanceUID": "2.25.4711"}), 0xA900),
     Wrong("no UID", _asked("STUDY", {"PatientID": "X"}), 0xA900),
     Wrong("no UID of the level", _asked("IMAGE", {"StudyInstanceUID": "2.25.4711"}), 0xA900),
-    Wrong(
-        "no level", lambda world, _: world.workstation.find(world.bridge, "", {"PatientID": "X"}), 0xA900
-    ),
+    Wrong("no level", lambda world, _: world.workstation.find(world.bridge, "", {"PatientID": "X"}), 0xA900),
 )
 
 

@@ -149,3 +149,25 @@ def test_pace_of_a_destination_changes_at_once_its_workers_do_not(
     assert changes(running, faster).applied == ("destinations",)
     assert changes(running, faster).config.destinations[0].rate_per_second == 9
     assert changes(running, wider).needs_restart == ("destinations",)
+
+
+def test_prefetch_limits_change_at_once_and_its_listener_waits(
+    router: RouterProcess, cloud: FakeCloud, pacs: FakePacs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TEST_ADMIN_TOKEN", "TEST_CLIENT_SECRET"):
+        monkeypatch.setenv(name, "any")
+    without = load(router.config)
+    _write(router, cloud, pacs, prefetch="on_arrival = false", prefetch_hl7='port = 1\nhost = "127.0.0.1"')
+    before = load(router.config)
+    tables = {"prefetch": "window_seconds = 7", "prefetch_priors": "max_count = 3"}
+    _write(router, cloud, pacs, **tables, prefetch_hl7='port = 2\nhost = "127.0.0.1"')
+    after = load(router.config)
+
+    found = changes(before, after)
+
+    assert found.applied == ("prefetch.priors", "prefetch.window_seconds")
+    assert found.needs_restart == ("prefetch.hl7",)
+    assert found.config.prefetch is not None
+    assert found.config.prefetch.priors.max_count == 3
+    assert changes(without, after).needs_restart == ("prefetch",)
+    assert changes(after, without).needs_restart == ("prefetch",)

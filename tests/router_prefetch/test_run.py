@@ -255,3 +255,12 @@ def test_failed_instances_are_reported_and_other_studies_go_on() -> None:
         go(cloud, ToldPacs(), notes)
     assert caught.value.because_of_a_side
     assert len(notes.moved) == 1
+
+
+def test_what_could_not_be_judged_is_still_said_after_the_fetch() -> None:
+    """ROUTER-139: a study kept although its body part is unknown keeps the note."""
+    notes = Notes()
+    go(FakeCloud(PRIOR), ToldPacs(), notes, of=rules(body_parts=("CHEST",)))
+    outcome, reason = notes.outcomes["1.1"]
+    assert outcome == "fetched"
+    assert "body part" in reason

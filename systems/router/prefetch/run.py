@@ -81,11 +81,15 @@ class Sides:
 
 @dataclass(frozen=True, slots=True)
 class _Missing:
-    """A part of a study that the PACS lacks: all of it, a series, or only some instances of a series."""
+    """A part of a study that the PACS lacks: all of it, a series, or only some instances of a series.
+
+    `note` is what a person may want to know about the choice of the study.
+    """
 
     study: str
     series: str = ""
     only: frozenset[str] = frozenset()
+    note: str = ""
 
 
 @dataclass(slots=True)
@@ -169,7 +173,7 @@ class Run:
         uid = choice.study.study_instance_uid
         here = await self._sides.pacs.study(uid)
         if here is None:
-            plan.missing.append(_Missing(uid))
+            plan.missing.append(_Missing(uid, note=choice.note))
             plan.outcomes.append(StudyOutcome(uid, "wanted", choice.note))
             return
         if here.patient_ids != {trigger.patient.patient_id}:
@@ -179,7 +183,7 @@ class Run:
             await self._books.audit("prefetch other patient", study_instance_uid=uid)
             return
         missing = await self._missing_parts(uid)
-        plan.missing += missing
+        plan.missing += [replace(part, note=choice.note) for part in missing]
         plan.outcomes.append(StudyOutcome(uid, "wanted" if missing else "present", choice.note))
 
     async def _missing_parts(self, study: str) -> list[_Missing]:
@@ -226,11 +230,10 @@ class Run:
                 series_instance_uid=missing.series,
                 sop_instance_uids=list(fetched.moved[start : start + _AUDITED_AT_ONCE]),
             )
-        outcome = "completed" if missing.series else "fetched"
-        reason = f"{len(fetched.failed)} instances were not moved" if fetched.failed else ""
-        await self._books.studies(
-            [StudyOutcome(missing.study, "failed" if reason else outcome, reason, len(fetched.moved))]
-        )
+        outcome, reason = "completed" if missing.series else "fetched", missing.note
+        if fetched.failed:
+            outcome, reason = "failed", f"{len(fetched.failed)} instances were not moved"
+        await self._books.studies([StudyOutcome(missing.study, outcome, reason, len(fetched.moved))])
 
 
 def _may_differ(there: CloudSeries, here: int | None) -> bool:
