@@ -3,30 +3,47 @@
 What follows is given to pytest: `make demo ARGS="--dataset DIR --runner process"`.
 """
 
+import os
 import sys
+import tomllib
 from collections.abc import Sequence
+from pathlib import Path
 
-from tools.common import PARALLEL, VENV_BIN, main_of, run, say
+from tools.common import CHECKOUT, PARALLEL, VENV_BIN, main_of, run, say
 from tools.engine import answers
 from tools.orthanc import ensure_orthanc
 
-ALONE = frozenset({"--keep", "--pdb", "--profile"})
-"""What does not go with several stacks at once: one to play with, one to look into, somebody's own systems."""
+ALONE = frozenset({"--keep", "--pdb"})
+"""What does not go with several stacks at once: one to play with, one to look into. Nor do somebody's own systems."""
+PROFILES = CHECKOUT / "profiles"
 
 
 def chosen_runner(arguments: Sequence[str]) -> str | None:
     """Return the runner that the arguments name (`--runner X` or `--runner=X`), or None."""
+    return _value_of("--runner", arguments)
+
+
+def _value_of(option: str, arguments: Sequence[str]) -> str | None:
     for number, word in enumerate(arguments):
-        if word == "--runner" and number + 1 < len(arguments):
+        if word == option and number + 1 < len(arguments):
             return arguments[number + 1]
-        if word.startswith("--runner="):
+        if word.startswith(f"{option}="):
             return word.partition("=")[2]
     return None
 
 
-def chosen_profile(arguments: Sequence[str]) -> bool:
-    """Tell whether the arguments name a profile, which then knows its own runner."""
-    return any(word == "--profile" or word.startswith("--profile=") for word in arguments)
+def is_external(arguments: Sequence[str]) -> bool:
+    """Tell whether the arguments name a profile of systems that run already, of which there is one of each."""
+    name = _value_of("--profile", arguments)
+    if name is None:
+        return False
+    path = Path(name) if name.endswith(".toml") or os.sep in name else PROFILES / f"{name}.toml"
+    try:
+        profile = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return True  # pytest says what is wrong with it
+    runner = profile.get("runner")
+    return isinstance(runner, dict) and runner.get("default") == "external"
 
 
 def engine_answers() -> bool:
@@ -40,8 +57,8 @@ def engine_answers() -> bool:
 def main() -> int:
     """Run the demo; the exit code is pytest's (docs/running.md)."""
     arguments = sys.argv[1:]
-    runner = chosen_runner(arguments)
-    if runner is None and not chosen_profile(arguments):
+    runner, external = chosen_runner(arguments), is_external(arguments)
+    if runner is None and not external:
         runner = "docker" if engine_answers() else "process"
         say(
             f"runner: {runner}"
@@ -56,7 +73,7 @@ def main() -> int:
         ensure_orthanc()
     parallel = (
         ()
-        if any(word.partition("=")[0] in ALONE or word.startswith("-n") for word in arguments)
+        if external or any(word.partition("=")[0] in ALONE or word.startswith("-n") for word in arguments)
         else PARALLEL
     )
     return run([str(VENV_BIN / "pytest"), "suites/demo", "-m", "demo", *parallel, *arguments]).returncode

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from zlib import crc32
 
+from fixtures.deployment import autorouting
 from fixtures.deployment.endpoints import DimseAddress
 from fixtures.deployment.probes import call
 from fixtures.load.corpus import patterns
@@ -28,12 +29,7 @@ ONE_BY_ONE = 32
 ORTHANC_JOBS = 6
 """Jobs Orthanc works on side by side: as many as the router has workers (2 to the PACS, 4 to the cloud); its default is 2."""
 
-_LUA = b"""\
-function OnStoredInstance(instance, tags, metadata, origin)
-  SendToModality(instance, 'PEER')
-  RestApiPost('/dicom-web/servers/sink/stow', '{"Resources": ["' .. instance .. '"], "Synchronous": false}', false)
-end
-"""
+_LUA = autorouting.script({None: autorouting.Way(("PEER",), ("sink",))})
 _LUA_BY_STUDY = b"""\
 function OnStableStudy(study, tags, metadata)
   RestApiPost('/modalities/PEER/store', '{"Resources": ["' .. study .. '"], "Synchronous": false}', false)

@@ -80,7 +80,7 @@ def test_bridge_carries_store_find_and_move_to_the_cloud(world: World) -> None:
     assert len(world.retrievals_since(mark)) == len(study.instances), "not one retrieval per instance"
     assert world.searches_since(mark), "C-FIND was answered without asking the cloud"
 
-    world.cloud.delete(study.study_instance_uid)
+    assert not world.delete_from_cloud(study.study_instance_uid)
     assert world.found_through_bridge("STUDY", study) == set(), "the router answers from a cache of its own"
     assert world.found_through_bridge("STUDY", other) == {other.study_instance_uid}
     world.evidence.note(

@@ -30,6 +30,7 @@ class Profile:
 
     name: str = "stand-ins"
     roles: dict[str, dict[str, object]] = field(default_factory=dict)
+    systems: dict[str, str] = field(default_factory=dict)
 
 
 def cloud_stand_in(spec: SystemSpec) -> SystemSpec:

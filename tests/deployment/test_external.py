@@ -1,7 +1,7 @@
 """The runner `external`: endpoints from the profile, messages that name the key."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ CLOUD = {"url": "https://dicom.example/", "version": "v2", "audience": "https://
 class Profile:
     roles: Mapping[str, Mapping[str, Any]]
     name: str = "ours"
+    systems: Mapping[str, str] = field(default_factory=dict)
 
 
 def test_endpoints_come_from_the_profile_and_secrets_from_the_environment(

@@ -16,7 +16,9 @@ def load(tmp_path: Path, text: str, catalogue: Catalogue) -> Profile:
     return Profile.load(path, catalogue=catalogue)
 
 
-@pytest.mark.parametrize("name", ["reference", "azure", "external-example"])
+@pytest.mark.parametrize(
+    "name", ["reference", "azure", "external-example", "orthanc-cloud", "orthanc-router"]
+)
 def test_profiles_of_the_repository_are_valid(catalogue: Catalogue, name: str) -> None:
     profile = Profile.load(name, folder=REPOSITORY / "profiles", catalogue=catalogue)
     assert profile.name == name
@@ -93,6 +95,7 @@ def test_faults_name_the_key(tmp_path: Path, catalogue: Catalogue, text: str, me
 
 def test_unknown_name_lists_the_known_ones(catalogue: Catalogue) -> None:
     with pytest.raises(
-        ProfileProblem, match="always-200, azure, external-example, orthanc-dicomweb, reference"
+        ProfileProblem,
+        match="always-200, azure, external-example, orthanc-cloud, orthanc-dicomweb, orthanc-router, reference",
     ):
         Profile.load("nosuch", folder=REPOSITORY / "profiles", catalogue=catalogue)

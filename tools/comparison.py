@@ -1,0 +1,242 @@
+"""Writes `docs/comparison.md`: the demo's claims on the reference systems, and with systems of other makers in single roles.
+
+`python3 -m tools.comparison` reads the results of the last runs and writes the page. `--run` plays the demo once for each column
+first; whatever stands behind `--` goes to `make demo` (`--run -- --runner process`).
+"""
+
+import argparse
+import json
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tools.common import CHECKOUT, Stop, main_of, run, say
+
+PAGE = CHECKOUT / "docs" / "comparison.md"
+RESULTS = CHECKOUT / "reports" / "out" / "comparison"
+PROFILES = CHECKOUT / "profiles"
+COLUMNS: Final[Mapping[str, str]] = {
+    "reference": "our reference systems",
+    "orthanc-cloud": "Orthanc as the cloud",
+    "orthanc-router": "Orthanc as the router",
+}
+"""By profile, in the page's order."""
+
+_WORDS: Final[Mapping[str, str]] = {
+    "pass": "holds",
+    "known-deviation": "**does not hold**",
+    "fail": "**fails**",
+    "error": "not judged (error)",
+    "blocked": "not judged (blocked)",
+    "not-run": "not run",
+    "hole": "no test",
+    "not-applicable": "not applicable",
+}
+_UNTOLD: Final = frozenset({"hole"})
+"""Records that nobody has a test for yet say nothing about any system, and have no line."""
+_PASSED_OR_NOT: Final = ("pass", "known-deviation", "fail", "error", "blocked")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a claim came to in one run."""
+
+    title: str
+    verdict: str
+    reason: str
+    checks: Counter[str]
+    """How many of its tests ended with which verdict."""
+
+    @property
+    def cell(self) -> str:
+        """The verdict in words, and how many checks did not hold where some did."""
+        word = _WORDS[self.verdict]
+        wrong = self.checks["known-deviation"] + self.checks["fail"]
+        judged = sum(self.checks[verdict] for verdict in _PASSED_OR_NOT)
+        return f"{word} ({wrong} of {judged} checks)" if 0 < wrong < judged else word
+
+
+@dataclass(frozen=True)
+class Column:
+    """One run of the demo."""
+
+    profile: str
+    run: Mapping[str, Any]
+    records: Mapping[str, Record]
+    deviations: Mapping[str, Mapping[str, Any]]
+    """The profile's known deviations by record."""
+
+    @property
+    def heading(self) -> str:
+        """As the table has it."""
+        return COLUMNS[self.profile]
+
+    def why(self, claim: str) -> str:
+        """Why a claim does not hold or does not apply: the profile's reason, else that of the run."""
+        if claim in self.deviations:
+            return str(self.deviations[claim]["reason"])
+        return _sentence(self.records[claim].reason)
+
+
+def read_column(profile: str, results: Path, profiles: Path) -> Column:
+    """Read one run's results and the deviations of its profile.
+
+    Raises:
+        Stop: there are no results, or they are of another profile.
+
+    """
+    path = results / profile / "conformance.json"
+    try:
+        raw = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise Stop(
+            f"there are no results at {path}\n  What to do: python3 -m tools.comparison --run"
+        ) from None
+    if raw["run"]["profile"] != profile:
+        raise Stop(f"{path} is a run of profile {raw['run']['profile']!r}, not of {profile!r}", 2)
+    records = {
+        one["id"]: Record(
+            one["title"], one["verdict"], one["reason"], Counter(test["verdict"] for test in one["tests"])
+        )
+        for one in raw["records"]
+        if one["suite"] == "demo"
+    }
+    described = tomllib.loads((profiles / f"{profile}.toml").read_text("utf-8"))
+    deviations = {one["record"]: one for one in described.get("deviations", ())}
+    return Column(profile, raw["run"], records, deviations)
+
+
+def page(columns: Sequence[Column]) -> str:
+    """The whole page."""
+    return (
+        "\n".join([_HEAD, *_versions(columns), "", *_table(columns), "", *_reasons(columns)]).rstrip() + "\n"
+    )
+
+
+_HEAD: Final = """\
+# Other systems in the roles
+
+The suites speak to roles, never to a product. This page puts systems of other makers into single roles of the demo and lists what each
+claim comes to. It is written by `python3 -m tools.comparison` from the results of the runs; edit the profiles or the tool, not the page.
+
+## How it was measured
+
+Every column is one run of the whole demo. The first has the reference systems. In the others one role is changed, everything else stays:
+
+- **Orthanc as the cloud** (`profiles/orthanc-cloud.toml`): Orthanc with its DICOMweb plugin, its root at `/v2/` where the router and
+  the suites look for the service. It has no OAuth, so the router has no credential; anybody who reaches it may read and delete. TLS ends
+  at the link before it, because Orthanc as Debian builds it (1.10.1 and 1.12.7) ends with a segmentation fault at the first request
+  over TLS. It has no change feed: what was created once is read from its own change log, and test data is deleted by its REST interface.
+- **Orthanc as the router** (`profiles/orthanc-router.toml`): Orthanc with the auto-routing of its book, a Lua script that hands each
+  instance as it comes to Orthanc's jobs (C-STORE to the archive, STOW-RS to the cloud). One Orthanc answers by both AE titles and
+  knows by the called one where an instance goes. The script gets its token of the identity provider and renews it in time. Nothing
+  else is added: a script that repeats failed jobs or asks the cloud would be a router of one's own making.
+
+A claim that does not hold is a *known deviation* of the profile, with a reason, which the list below repeats; one that fails and is not
+listed there fails the run, and so does one that is listed and holds (`docs/verdicts.md`). *Not applicable* is what needs an interface
+that the system does not have. Where only some checks of a claim do not hold, the number is given. Both systems do what they were made for;
+Orthanc is an archive, follows the DICOM standard, and promises nothing of what Microsoft's contract or this demo adds to it.
+
+To repeat it:
+
+    make demo ARGS="--profile orthanc-cloud"
+    make demo ARGS="--profile orthanc-router"
+    python3 -m tools.comparison --run     # all three, and this page anew
+
+## What ran
+"""
+
+
+def _versions(columns: Sequence[Column]) -> Iterator[str]:
+    yield "| column | finished | runner | cloud | router |"
+    yield "|---|---|---|---|---|"
+    for column in columns:
+        versions = column.run["versions"]
+        builds = (_short(versions.get(role, "")) for role in ("cloud", "router"))
+        day = str(column.run["finished"])[:10]
+        yield f"| {column.heading} | {day} | {column.run['runner']} | {' | '.join(builds)} |"
+
+
+def _table(columns: Sequence[Column]) -> Iterator[str]:
+    yield "## The claims"
+    yield ""
+    yield f"| claim | {' | '.join(column.heading for column in columns)} |"
+    yield f"|---{'|---' * len(columns)}|"
+    claims = _claims(columns)
+    for claim, title in claims.items():
+        cells = (column.records[claim].cell if claim in column.records else "no test" for column in columns)
+        yield f"| {claim}: {_flat(title)} | {' | '.join(cells)} |"
+    totals = (_total(column, claims) for column in columns)
+    yield f"| **{len(claims)} claims with a test** | {' | '.join(totals)} |"
+
+
+def _claims(columns: Sequence[Column]) -> dict[str, str]:
+    return {
+        claim: record.title
+        for column in columns[:1]
+        for claim, record in column.records.items()
+        if record.verdict not in _UNTOLD
+    }
+
+
+def _total(column: Column, claims: Iterable[str]) -> str:
+    verdicts = Counter(column.records[claim].verdict for claim in claims if claim in column.records)
+    return ", ".join(f"{count} {_WORDS[verdict].strip('*')}" for verdict, count in verdicts.most_common())
+
+
+def _reasons(columns: Sequence[Column]) -> Iterator[str]:
+    for column in columns:
+        claims = _claims(columns)
+        told = [c for c in claims if c in column.records and column.records[c].verdict != "pass"]
+        if not told:
+            continue
+        yield f"## Why: {column.heading}"
+        yield ""
+        for claim in told:
+            yield f"- {claim}, {_WORDS[column.records[claim].verdict].strip('*')}: {_flat(column.why(claim))}"
+        yield ""
+
+
+def _sentence(reason: str) -> str:
+    """The first line of a reason, without what a machine adds to it."""
+    return reason.strip().split("\n", 1)[0][:300] or "no reason was given"
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _short(build: str) -> str:
+    """A build without the digest of its image."""
+    return _flat(build.partition(" sha256:")[0].partition(", sha256:")[0].rpartition(":")[0] or build)
+
+
+def _arguments(given: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    at = given.index("--") if "--" in given else len(given)
+    parser = argparse.ArgumentParser(prog="python3 -m tools.comparison", description=__doc__)
+    parser.add_argument("--run", action="store_true", help="play the demo for every column first")
+    parser.add_argument(
+        "--only", action="append", choices=COLUMNS, help="with --run: play these columns only"
+    )
+    return parser.parse_args(given[:at]), list(given[at + 1 :])
+
+
+def main() -> int:
+    """Play the demos where asked to, write the page."""
+    arguments, given = _arguments(sys.argv[1:])
+    for profile in (arguments.only or COLUMNS) if arguments.run else ():
+        say(f"the demo with {COLUMNS[profile]}")
+        command = [sys.executable, "-m", "tools.demo", "--profile", profile]
+        # A claim that fails is a result like any other here.
+        run([*command, "--report-dir", str(RESULTS / profile), *given])
+    PAGE.write_text(page([read_column(profile, RESULTS, PROFILES) for profile in COLUMNS]), encoding="utf-8")
+    say(f"written: {PAGE.relative_to(CHECKOUT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main_of(main))
