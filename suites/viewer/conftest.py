@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.clients.browser import Browser, browser, missing_programs
+from fixtures.clients.browser import Browser, browser
 from fixtures.data import Run
 from fixtures.deployment.deploy import choose_runner, deploy
 from fixtures.deployment.deployment import Overrides
 from fixtures.deployment.spec import SystemSpec
-from fixtures.deployment.viewer import prepared_files
 from fixtures.reporting.evidence import Evidence
 from fixtures.reporting.run import RunRecord
 from fixtures.traceability import Profile, blocked
 from fixtures.viewer.ohif import Ohif
+from fixtures.viewer.ready import obstacle
 from suites.viewer.stand import Stand
 
 _RUNS = Path(".local/runs")
@@ -33,7 +33,9 @@ def stand(request: pytest.FixtureRequest, profile: Profile, run_record: RunRecor
     config = request.config
     named = config.getoption("--runner") or (profile.runner if profile.runner == "external" else None)
     runner = named or choose_runner(None)
-    _prepared(runner)
+    why = obstacle(runner)
+    if why:
+        blocked(why)
     run_id = f"{run_record.run_id}{_worker()}-viewer{next(_OWN)}"
     overrides = {} if getattr(request.module, "on_prem", False) else _CLOUD_ONLY
     with deploy(
@@ -66,15 +68,6 @@ def _opened(started: Browser, stand: Stand, evidence: Evidence, profile: Profile
     if profile.data == "synthetic":  # a screen shows whom it shows
         evidence.on_failure("the screen", started.page.screenshot, "image/png")
     return Ohif(started, stand.deployment.viewer)
-
-
-def _prepared(runner: str) -> None:
-    """Block the test where no viewer can be served or driven: that is no fault of the viewer."""
-    missing = missing_programs()
-    if missing:
-        blocked(f"no browser can be driven: {' and '.join(missing)} not found; run `python3 -m tools.viewer`")
-    if runner != "external" and prepared_files() is None:
-        blocked("the viewer is not prepared; run `python3 -m tools.viewer`")
 
 
 def _requests(started: Browser) -> str:

@@ -9,14 +9,12 @@ from fixtures.clients.browser import browser
 from fixtures.data import Study, make_cast
 from fixtures.reporting.evidence import Evidence
 from fixtures.traceability import needs, requirement
+from fixtures.viewer.footprint import found_in, markers_of
 from fixtures.viewer.ohif import Ohif
-from suites.viewer.pictures import look_through
+from fixtures.viewer.pictures import look_through
 from suites.viewer.stand import Stand
 
 pytestmark = [pytest.mark.viewer, pytest.mark.timeout(600)]
-
-_LEAST_FRAME = 512
-"""Bytes of a frame that are looked for."""
 
 
 @pytest.fixture(scope="module")
@@ -49,35 +47,15 @@ def test_nothing_of_the_studies_stays_on_disk(
         assert started.record.downloads == []
     tokens = [value.removeprefix("Bearer ") for value in sent if value]
     assert tokens
-    markers = _markers(study) | {f"token {number}": one.encode() for number, one in enumerate(tokens)}
+    markers = markers_of(study) | {f"token {number}": one.encode() for number, one in enumerate(tokens)}
     assert not [name for name, marker in markers.items() if marker.decode("latin-1") in kept]
-    found = _found(home, markers)
+    found = found_in(home, markers)
     host = urlsplit(stand.deployment.viewer.url).netloc.encode()
-    assert _found(home, {"the viewer's address": host}), "the profile holds no trace at all: was it searched?"
+    assert found_in(home, {"the viewer's address": host}), (
+        "the profile holds no trace at all: was it searched?"
+    )
     evidence.attach_json("what was found on disk", found)
     assert found == {}
     evidence.note(
         f"{shown} images were looked at; the profile on disk holds none of {len(markers)} markers of them."
     )
-
-
-def _markers(study: Study) -> dict[str, bytes]:
-    """What would tell of the patient: the name's parts, the id, and the beginning of each frame."""
-    markers = {"patient id": study.patient.patient_id.encode(), "accession": study.accession_number.encode()}
-    markers["name"] = study.patient.name.split("^")[0].encode()
-    for instance in study.instances:
-        pixels = bytes(instance.dataset().PixelData)
-        middle = len(pixels) // 2
-        markers[f"frame of {instance.description}"] = pixels[middle : middle + _LEAST_FRAME]
-    return markers
-
-
-def _found(folder: Path, markers: dict[str, bytes]) -> dict[str, str]:
-    """The markers that are in a file below a folder, and in which."""
-    found: dict[str, str] = {}
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            content = path.read_bytes()
-            where = str(path.relative_to(folder))
-            found |= {name: where for name, marker in markers.items() if marker in content}
-    return found

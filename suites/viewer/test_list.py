@@ -13,6 +13,7 @@ from fixtures.data.series import make_series
 from fixtures.reporting.evidence import Evidence
 from fixtures.traceability import needs, requirement
 from fixtures.viewer.ohif import Ohif, Row
+from fixtures.viewer.rows import shown_as
 from suites.viewer.stand import Stand
 
 pytestmark = [pytest.mark.viewer, pytest.mark.timeout(900)]
@@ -39,21 +40,6 @@ def _study(stand: Stand, number: int, count: int = 1) -> Study:
         rows=16,
         columns=16,
         study_date=f"{day:%Y%m%d}",
-    )
-
-
-def shown_as(study: Study) -> Row:
-    """How the list shows a study: all of a name's representations, dates with the month's name."""
-    groups = [group for group in study.patient.name.split("=")[:2] if group]
-    names = [", ".join(part for part in group.split("^", 1) if part) for group in groups]
-    return Row(
-        patient=names[0] + (f" ({names[1]})" if len(names) > 1 else ""),
-        patient_id=study.patient.patient_id,
-        study_date=f"{dt.datetime.strptime(study.study_date, '%Y%m%d'):%d-%b-%Y}",  # noqa: DTZ007 - a DA has no zone
-        modalities=study.modality,
-        description=study.description,
-        accession_number=study.accession_number,
-        instances=len(study.instances),
     )
 
 

@@ -9,7 +9,7 @@ from fixtures.deployment.deployment import Control
 from fixtures.reporting.evidence import Evidence
 from fixtures.traceability import needs, requirement
 from fixtures.viewer.ohif import Ohif
-from suites.viewer.pictures import look_through
+from fixtures.viewer.pictures import look_through
 from suites.viewer.stand import Stand
 
 pytestmark = [pytest.mark.viewer, pytest.mark.timeout(600)]

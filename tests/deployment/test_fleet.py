@@ -105,3 +105,13 @@ def test_run_without_room_is_refused(tmp_path: Path) -> None:
     require_space(tmp_path, least=1)
     with pytest.raises(MachineProblem, match="free disk space"):
         require_space(tmp_path, least=10**18)
+
+
+def test_system_that_waits_to_be_needed_is_started_by_hand_only() -> None:
+    machine = Machine()
+    fleet = Fleet(machine, [system("cloud"), replace(system("viewer"), at_once=False)])
+    fleet.start_all()
+    assert machine.done == ["launch cloud on nothing"]
+    assert not fleet.running("viewer")
+    fleet.start("viewer")
+    assert fleet.running("viewer")
