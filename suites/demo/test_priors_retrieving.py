@@ -1,6 +1,7 @@
 """Every prior comes, and at once (CLAIM-PRIORS-04, CLAIM-PRIORS-05)."""
 
 import json
+import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,14 +9,14 @@ from itertools import pairwise
 
 import pytest
 
-from fixtures.actors.receiver import Receiver
-from fixtures.actors.results import MoveResult
 from fixtures.clients import link
 from fixtures.clients.link import Match, Rule
 from fixtures.data import Study
 from fixtures.evidence.ratio import timed
 from fixtures.traceability import needs, requirement
+from fixtures.waiting import eventually
 from fixtures.world import World, rules
+from fixtures.world.asking import PACS_AE
 from fixtures.world.core import REGISTERED_AE
 from fixtures.world.timing import Round
 
@@ -61,7 +62,7 @@ def test_every_patient_has_one_prior_to_fetch(world: World) -> None:
     ]
     world.arrange_all(local, "pacs")
     world.store_in_cloud([*priors, *local])
-    tokens = _token_requests(world)
+    tokens = _token_mark(world)
     before = len(world.pacs_study_uids())
 
     for prior in priors:
@@ -72,7 +73,7 @@ def test_every_patient_has_one_prior_to_fetch(world: World) -> None:
     assert [_lacking(world, prior.patient.patient_id) for prior in priors] == [set()] * len(priors)
     assert len(world.pacs_study_uids()) - before == len(priors) == 8
     world.expect("pacs", [*priors, *local])
-    asked = _token_requests(world) - tokens
+    asked = _tokens_since(world, tokens)
     assert asked <= 1, f"CLAIM-PRIORS-04: {asked} tokens were asked for by {len(priors)} retrievals"
     world.evidence.note(
         f"Each of {len(priors)} patients had one prior in the cloud that the PACS lacked; all were fetched and equal, with "
@@ -80,35 +81,15 @@ def test_every_patient_has_one_prior_to_fetch(world: World) -> None:
     )
 
 
-def _token_requests(world: World) -> int:
-    """How often the router has asked for a token."""
+def _token_mark(world: World) -> int:
+    """The number of the newest token request."""
+    return max((int(request["sequence"]) for request in world.identity_admin.requests()), default=0)
+
+
+def _tokens_since(world: World, mark: int) -> int:
+    """How often the router has asked for a token after a mark."""
     mine = world.deployment.identity.applications["router"].client_id
-    return sum(1 for request in world.identity_admin.requests() if request["client_id"] == mine)
-
-
-@dataclass(frozen=True)
-class Moved:
-    """A move to the workstation: seconds to the first and to the last instance and to the end."""
-
-    result: MoveResult
-    first: float
-    last: float
-    whole: float
-    associations: int
-
-
-def _moved(world: World, study: Study) -> Moved:
-    keys = {"StudyInstanceUID": study.study_instance_uid}
-    with world.workstation.receiving(world.deployment.workstation_bind) as shelf:
-        result = world.workstation.move(world.bridge, "STUDY", keys, world.deployment.workstation.ae_title)
-        return _times(result, shelf, len(study.instances))
-
-
-def _times(result: MoveResult, shelf: Receiver, count: int) -> Moved:
-    arrived = sorted(request.at for request in shelf.requests)
-    assert (result.status, result.completed, len(arrived)) == (0x0000, count, count), result.describe()
-    start, end = result.moments[0], result.moments[-1]
-    return Moved(result, arrived[0] - start, arrived[-1] - start, end - start, shelf.associations)
+    return sum(1 for request in world.identity_admin.requests(mark) if request["client_id"] == mine)
 
 
 @requirement("CLAIM-PRIORS-05")
@@ -122,25 +103,55 @@ def test_first_image_comes_before_the_last_is_fetched_and_progress_is_shown(worl
     study = world.series(instances=12, matrix=16)
     world.store_in_cloud([study])
     slow = Rule("slow", link.delay(3.4), Match(method="GET", path_regex=rules.ONE_INSTANCE, skip=_WIDTH))
-    tokens = _token_requests(world)
-    with world.cloud_answers(slow) as applied:
-        moved = _moved(world, study)
+    tokens = _token_mark(world)
+    keys, title = {"StudyInstanceUID": study.study_instance_uid}, world.deployment.workstation.ae_title
+    with (
+        world.workstation.receiving(world.deployment.workstation_bind) as shelf,
+        world.cloud_answers(slow) as applied,
+    ):
+        result = world.workstation.move(world.bridge, "STUDY", keys, title)
         slowed = applied.hits.rule_hits()
+    assert (result.status, result.completed) == (0x0000, len(study.instances)), result.describe()
     assert slowed == len(study.instances) - _WIDTH, f"the link held {slowed} retrievals"
-    assert moved.last - moved.first > 3.0, (
-        f"CLAIM-PRIORS-05: the first image came {moved.last - moved.first:.1f} s before the last although the link held "
+    arrived = sorted(request.at - result.moments[0] for request in shelf.requests)
+    assert arrived[-1] - arrived[0] > 3.0, (
+        f"CLAIM-PRIORS-05: the first image came {arrived[-1] - arrived[0]:.1f} s before the last although the link held "
         f"the others back for two times 3.4 s: all were fetched before one was sent"
     )
-    longest = max(later - earlier for earlier, later in pairwise(moved.result.moments))
-    assert moved.result.pending, "CLAIM-PRIORS-05: no progress was shown in a move of more than 5 s"
+    longest = max(later - earlier for earlier, later in pairwise(result.moments))
+    assert result.pending, "CLAIM-PRIORS-05: no progress was shown in a move of more than 5 s"
     assert longest < _GAP_SECONDS, f"CLAIM-PRIORS-05: {longest:.1f} s without a response"
-    assert moved.associations == 1, f"CLAIM-PRIORS-05: {moved.associations} associations for one study"
-    asked = _token_requests(world) - tokens
+    assert shelf.associations == 1, f"CLAIM-PRIORS-05: {shelf.associations} associations for one study"
+    asked = _tokens_since(world, tokens)
     assert asked <= 1, f"CLAIM-PRIORS-05: {asked} tokens for one study"
     world.evidence.note(
-        f"Over a slow link the first image was there after {moved.first:.1f} s, the last after {moved.last:.1f} s; progress "
+        f"Over a slow link the first image was there after {arrived[0]:.1f} s, the last after {arrived[-1]:.1f} s; progress "
         f"was shown every {longest:.1f} s at most, all on one association."
     )
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Seconds from the request until the PACS had the first instance, and until it had all."""
+
+    first: float
+    whole: float
+
+
+def _to_pacs(world: World, study: Study) -> Moved:
+    """Retrieve a study into the PACS, which does not have it."""
+    world.pacs.delete_study(study.study_instance_uid)
+    moving = world.moving(study, PACS_AE)
+    eventually(
+        lambda: world.pacs.lookup_study(study.study_instance_uid),
+        within=world.bounds.settle,
+        every=0.01,
+        because="the first instance in the PACS",
+    )
+    there = time.monotonic()
+    result = moving.result()
+    assert (result.status, result.completed) == (0x0000, len(study.instances)), result.describe()
+    return Moved(there - result.moments[0], result.moments[-1] - result.moments[0])
 
 
 @requirement("CLAIM-PRIORS-05")
@@ -152,17 +163,19 @@ def test_prior_is_there_at_once_and_a_large_one_begins_as_soon(world: World) -> 
     """
     studies = {count: world.series(instances=count, matrix=16) for count in _SIZES}
     world.store_in_cloud(list(studies.values()))
-    moves = {count: _moved(world, study) for count, study in studies.items()}
+    moves = {count: _to_pacs(world, study) for count, study in studies.items()}
     if _out_of_line(moves) or _late(moves):
         with world.alone():
             for _ in range(_TIMES_ALONE):
-                moves = {count: _moved(world, study) for count, study in studies.items()}
+                moves = {count: _to_pacs(world, study) for count, study in studies.items()}
                 if not (_out_of_line(moves) or _late(moves)):
                     break
     for count, moved in moves.items():
         world.evidence.figure(f"first of {count} images", round(moved.first, 3), "s")
         world.evidence.figure(f"all of {count} images", round(moved.whole, 3), "s")
     assert not _out_of_line(moves), f"CLAIM-PRIORS-05: {_out_of_line(moves)}"
+    world.expect("pacs", [studies[1], studies[50]])
+    assert world.held("pacs", [studies[500]]) == studies[500].sop_instance_uids
     for count in _late(moves):
         _compare_with_local_moves(world, studies[count])
     world.evidence.note(
@@ -189,12 +202,11 @@ def _late(moves: Mapping[int, Moved]) -> list[int]:
 
 def _compare_with_local_moves(world: World, study: Study) -> None:
     """Who takes longer than 5 s may take as long as eight local moves."""
-    world.arrange(study, "pacs")
 
     def rounds() -> Generator[Round, None, None]:
         with _registered_at_pacs(world):
             while True:
-                yield _local(world, study), _moved(world, study).whole, _local(world, study)
+                yield _local(world, study), _to_pacs(world, study).whole, _local(world, study)
 
     ratio = world.measure(rounds, limit=_LOCAL_MOVES)
     world.judge(ratio, f"retrieval of {len(study.instances)} images over a local one")

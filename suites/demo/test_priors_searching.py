@@ -21,6 +21,8 @@ _SPECIAL = {
     "StudyDescription": 'Knee "left", <a> & b^c',
 }
 _SEARCHES = "/(studies|series|instances)"
+_AS_THE_PAGE_SENDS_IT = "a part in capitals, as the page sends it"
+"""ROUTER-064: the demo's search, which the PACS itself answers otherwise."""
 
 
 def _corpus(world: World) -> list[Study]:
@@ -60,7 +62,7 @@ def _questions(studies: Sequence[Study]) -> list[Question]:
         Question("ModalitiesInStudy", "CT", "one modality"),
         Question("ModalitiesInStudy", "CT\\MR", "two modalities"),
         Question("ModalitiesInStudy", "XA", "a modality that nobody has"),
-        Question("PatientName", value_of(first, "PatientName").split("^")[1].upper(), "as the page sends it"),
+        Question("PatientName", value_of(first, "PatientName").split("^")[1].upper(), _AS_THE_PAGE_SENDS_IT),
     ]
     for study in (latin, unicode):
         family = value_of(study, "PatientName").split("^")[0]
@@ -89,7 +91,7 @@ def test_every_field_narrows_the_search(world: World) -> None:
     world.store_in_cloud(studies)
     pacs_asks = world.workstation_as(REGISTERED_AE)
     wrong: list[str] = []
-    witnessed, otherwise = 0, []
+    asked, otherwise = 0, []
     for question in _questions(studies):
         wanted = expected(studies, question)
         found = world.workstation.find(world.bridge, "STUDY", _keys(question))
@@ -100,15 +102,17 @@ def test_every_field_narrows_the_search(world: World) -> None:
                 f"{len(seen - wanted)} others; {found.describe()}"
             )
         witness = pacs_asks.find(world.deployment.pacs.dicom, "STUDY", _keys(question))
-        if set(witness.values("StudyInstanceUID")) & world.made == wanted:
-            witnessed += 1
-        else:
+        asked += 1
+        if (
+            set(witness.values("StudyInstanceUID")) & world.made != wanted
+            and question.why != _AS_THE_PAGE_SENDS_IT
+        ):
             otherwise.append(f"{question.keyword} by {question.why}")
     assert not wrong, "CLAIM-PRIORS-02:\n" + "\n".join(wrong)
-    assert witnessed > len(otherwise), f"the PACS answers most of it otherwise: {otherwise}"
+    assert not otherwise, f"CLAIM-PRIORS-02: not as in the PACS itself: {otherwise}"
     world.evidence.note(
-        f"{witnessed + len(otherwise)} searches by six fields found exactly what was made; the PACS itself agrees in "
-        f"{witnessed}" + (f" and not for {'; '.join(otherwise)}." if otherwise else ".")
+        f"{asked} searches by six fields found exactly what was made; the PACS itself finds the same, but for the part of "
+        "a name in capitals, which only the router looks for at the beginning of every part."
     )
 
 
