@@ -11,6 +11,7 @@ from systems.router.cloud.readback import Held
 from systems.router.cloud.stow import Part
 from systems.router.cloud.uploader import Upload, Uploader
 from systems.router.config.model import Config, Listener
+from systems.router.delivery.precedence import Arriving
 from systems.router.dimse.service import StoreRequest
 from systems.router.dimse.status import DATA_SET_MISMATCH, OK, Status
 from systems.router.errors import DamagedError
@@ -42,12 +43,14 @@ class Intake:
         listener: Listener,
         queue: SqliteQueue,
         uploader: Uploader,
+        arriving: Arriving,
         arrivals: Arrivals | None = None,
     ) -> None:
         self._config = config
         self._listener = listener
         self._queue = queue
         self._uploader = uploader
+        self._arriving = arriving
         self._arrivals = arrivals
 
     def reconfigure(self, config: Config) -> None:
@@ -62,6 +65,7 @@ class Intake:
         return status
 
     async def _store(self, request: StoreRequest) -> Status:
+        self._arriving.note()
         try:
             received = await take(
                 request,
@@ -73,7 +77,8 @@ class Intake:
         except RefusedError as error:
             return await refused(self._queue, self._listener.name, error.status)
         try:
-            return await self._keep(received)
+            with self._arriving.keeping():
+                return await self._keep(received)
         except (OSError, sqlite3.Error):
             log.exception("%s could not be made durable", request.sop_instance_uid)
             return await refused(self._queue, self._listener.name, NOT_KEPT)

@@ -2,12 +2,15 @@
 
 import struct
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 from systems.router.dimse.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 _PREAMBLE: Final = bytes(128) + b"DICM"
+
+Piece = bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Received:
     path: str
     calling_ae: str
     called_ae: str
-    body: list[bytes] = field(default_factory=list)
+    body: list[Piece] = field(default_factory=list)
     file: Path | None = None
     tags: dict[int, str] = field(default_factory=dict)
 
@@ -47,16 +50,26 @@ class Received:
         return part10_header(identity.sop_class_uid, identity.sop_instance_uid, identity.transfer_syntax_uid)
 
 
+@lru_cache(maxsize=64)
+def _beginning(sop_class_uid: str) -> bytes:
+    """The elements before the SOP Instance UID: an association sends many objects of one class."""
+    return struct.pack("<HH2sHL", 2, 1, b"OB", 0, 2) + b"\x00\x01" + _text(0x0002, b"UI", sop_class_uid)
+
+
+@lru_cache(maxsize=64)
+def _ending(transfer_syntax_uid: str) -> bytes:
+    """The elements behind the SOP Instance UID."""
+    return (
+        _text(0x0010, b"UI", transfer_syntax_uid)
+        + _text(0x0012, b"UI", IMPLEMENTATION_CLASS_UID)
+        + _text(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME)
+    )
+
+
 def part10_header(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
     """Preamble of zeros, DICM and group 0002 with the DIMSE values (PS3.10 section 7.1)."""
     elements = (
-        struct.pack("<HH2sHL", 2, 1, b"OB", 0, 2)
-        + b"\x00\x01"
-        + _text(0x0002, b"UI", sop_class_uid)
-        + _text(0x0003, b"UI", sop_instance_uid)
-        + _text(0x0010, b"UI", transfer_syntax_uid)
-        + _text(0x0012, b"UI", IMPLEMENTATION_CLASS_UID)
-        + _text(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME)
+        _beginning(sop_class_uid) + _text(0x0003, b"UI", sop_instance_uid) + _ending(transfer_syntax_uid)
     )
     return _PREAMBLE + struct.pack("<HH2sHL", 2, 0, b"UL", 4, len(elements)) + elements
 

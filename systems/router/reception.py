@@ -3,14 +3,14 @@
 import asyncio
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from systems.router.dimse.service import StoreRequest
 from systems.router.dimse.status import CANNOT_UNDERSTAND, DATA_SET_MISMATCH, Status
-from systems.router.dimse.uids import DEFLATED_EXPLICIT_VR_LE
 from systems.router.errors import RouterError
-from systems.router.objects import Identity, Received, part10_header
+from systems.router.objects import Identity, Piece, Received, part10_header
 from systems.router.store.spool import Spool
 from systems.shared.header_errors import HeaderError
 from systems.shared.header_scan import scan
@@ -23,7 +23,10 @@ _STUDY: Final = 0x0020000D
 _SERIES: Final = 0x0020000E
 _WANTED: Final = frozenset({_SOP_CLASS, _SOP_INSTANCE, _MODALITY, _STUDY, _SERIES})
 _HEAD_BYTES: Final = 256 * 1024
-_LARGEST_HEAD: Final = 64 << 20
+_HEADS: Final = (16 * 1024, _HEAD_BYTES, 64 << 20)
+_WORTH_A_VIEW: Final = 4096
+# Below this, handing it to a thread takes longer than hashing it.
+_HASHED_IN_THREAD: Final = 64 * 1024
 # At these a text falls back to its first character set (PS3.5 section 6.1.2.5.3).
 _DELIMITERS: Final = frozenset(b"\\^=")
 
@@ -54,24 +57,28 @@ async def receive(
         raise RefusedError(Status(CANNOT_UNDERSTAND, "a UID of the command is not ASCII")) from error
     hasher = hashlib.sha256()
     size = len(header)
-    parts: list[bytes] = []
+    parts: list[Piece] = []
+    gathered = 0
     large: _LargeFile | None = None
     try:
         async for fragment in request.data:
-            hasher.update(fragment)
             size += len(fragment)
-            parts.append(bytes(fragment))
+            gathered += len(fragment)
+            # A view keeps what was read from the network alive with it, which is not worth it for a few bytes.
+            parts.append(fragment if len(fragment) >= _WORTH_A_VIEW else bytes(fragment))
             if large is None and size > memory_bytes:
-                large = _LargeFile(spool.new_incoming(), header)
-            if large is not None and sum(map(len, parts)) >= memory_bytes:
+                large = _LargeFile(spool.new_incoming(), header, hasher)
+            if large is not None and gathered >= memory_bytes:
                 spool.check_room(size)
                 await large.write(parts)
-                parts = []
-        found = _scan(large.head if large else b"".join(parts), request.transfer_syntax_uid, tags)
+                parts, gathered = [], 0
+        found = _scan(large.head(parts) if large else parts, request.transfer_syntax_uid, tags)
         identity = _identify(request, found)
         if large is not None:
             await large.finish(parts)
             parts = []
+        else:
+            await _hash(hasher, parts, gathered)
     except BaseException:
         if large is not None:
             large.discard()
@@ -89,29 +96,49 @@ async def receive(
     )
 
 
+async def _hash(hasher: "hashlib._Hash", parts: Sequence[Piece], size: int) -> None:
+    """Hash a small object here and a larger one beside what else arrives: its time is the hash's, not the loop's."""
+    if size < _HASHED_IN_THREAD:
+        _update(hasher, parts)
+    else:
+        await asyncio.to_thread(_update, hasher, parts)
+
+
+def _update(hasher: "hashlib._Hash", parts: Sequence[Piece]) -> None:
+    for part in parts:
+        hasher.update(part)
+
+
 class _LargeFile:
-    """A file of the spool's incoming folder; its writes happen in threads."""
+    """A file of the spool's incoming folder; it is hashed and written in threads."""
 
-    def __init__(self, path: Path, header: bytes) -> None:
+    def __init__(self, path: Path, header: bytes, hasher: "hashlib._Hash") -> None:
         self.path = path
-        self.head = b""
-        self._header = header
+        self._hasher = hasher
+        self._head = b""
+        self._written = 0
         self._file = path.open("xb", buffering=0)
+        self._header = header
 
-    async def write(self, parts: list[bytes]) -> None:
-        content = b"".join(parts)
-        if len(self.head) < _HEAD_BYTES:
-            self.head += content
-        if self._header:
-            content, self._header = self._header + content, b""
-        await asyncio.to_thread(self._write, content)
+    def head(self, rest: Sequence[Piece]) -> list[Piece]:
+        """The beginning of the data set, of which `rest` is still to be written."""
+        return [self._head, *rest] if len(self._head) == self._written else [self._head]
 
-    def _write(self, content: bytes) -> None:
-        view = memoryview(content)
-        while view:
-            view = view[self._file.write(view) or 0 :]
+    async def write(self, parts: Sequence[Piece]) -> None:
+        if len(self._head) < _HEAD_BYTES and len(self._head) == self._written:
+            self._head += b"".join(parts)
+        self._written += sum(map(len, parts))
+        await asyncio.to_thread(self._write, parts)
 
-    async def finish(self, parts: list[bytes]) -> None:
+    def _write(self, parts: Sequence[Piece]) -> None:
+        _update(self._hasher, parts)
+        header, self._header = self._header, b""
+        for part in (header, *parts):
+            view = memoryview(part)
+            while view:
+                view = view[self._file.write(view) or 0 :]
+
+    async def finish(self, parts: Sequence[Piece]) -> None:
         await self.write(parts)
         await asyncio.to_thread(os.fdatasync, self._file.fileno())
         self._file.close()
@@ -154,20 +181,32 @@ def _identify(request: StoreRequest, found: dict[int, bytes]) -> Identity:
     )
 
 
-def _scan(head: bytes, transfer_syntax_uid: str, tags: frozenset[int]) -> dict[int, bytes]:
+def _scan(parts: Sequence[Piece], transfer_syntax_uid: str, tags: frozenset[int]) -> dict[int, bytes]:
+    """The wanted values, from as little of the data set as has them: the rest is not even put together."""
     wanted = _WANTED | tags | {_CHARACTER_SET} if tags else _WANTED
-    if len(head) > _LARGEST_HEAD:
-        head = head[:_LARGEST_HEAD]
-    first = head if transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LE else head[:_HEAD_BYTES]
-    try:
-        return scan(first, transfer_syntax_uid, wanted)
-    except HeaderError as error:
-        if len(first) == len(head):
-            raise RefusedError(Status(CANNOT_UNDERSTAND, "the data set cannot be read")) from error
-    try:
-        return scan(head, transfer_syntax_uid, wanted)
-    except HeaderError as error:
-        raise RefusedError(Status(CANNOT_UNDERSTAND, "the data set cannot be read")) from error
+    last, size = max(wanted), sum(map(len, parts))
+    for limit in _HEADS:
+        is_all = size <= limit or limit == _HEADS[-1]
+        try:
+            found = scan(_beginning(parts, limit), transfer_syntax_uid, wanted)
+        except HeaderError as error:
+            if is_all:
+                raise RefusedError(Status(CANNOT_UNDERSTAND, "the data set cannot be read")) from error
+            continue
+        # Elements ascend. Without the last one, a head cut between two elements looks complete too.
+        if is_all or last in found:
+            break
+    return found
+
+
+def _beginning(parts: Sequence[Piece], limit: int) -> bytes:
+    taken: list[Piece] = []
+    for part in parts:
+        if limit <= 0:
+            break
+        taken.append(part[:limit])
+        limit -= len(part)
+    return b"".join(taken)
 
 
 def text_of(value: bytes, character_set: bytes) -> str:

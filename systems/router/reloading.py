@@ -128,6 +128,7 @@ class Reloading:
             destination = config.destination(name)
             assert destination is not None  # noqa: S101 - destinations come and go with restarts only
             group.reconfigure(destination, config.backoff)
+            group.step_back.reconfigure(config.delivery)
             peer = config.peer(destination.peer)
             if isinstance(group.carrier, PacsCarrier) and peer is not None:
                 group.carrier.reconfigure(peer, config.pacs_bridge, config.timers)

@@ -24,6 +24,7 @@ from systems.router.delivery.attempt import Carrier
 from systems.router.delivery.cloud import CloudCarrier
 from systems.router.delivery.group import WorkerGroup
 from systems.router.delivery.pacs import PacsCarrier
+from systems.router.delivery.precedence import Arriving, StepBack
 from systems.router.dimse.server import DimseServer
 from systems.router.errors import ConfigError, SecretMissingError
 from systems.router.handlers import PathHandler, Stores
@@ -73,8 +74,11 @@ class Router:
         self.tokens = make_tokens(config)
         self.http = CloudHttp(config.cloud, self.tokens)
         self.uploader = Uploader(self.http, config.cloud)
+        self.arriving = Arriving()
         self.groups = {
-            item.name: WorkerGroup(item, self.queue, self._carrier(item.name), config.backoff)
+            item.name: WorkerGroup(
+                item, self.queue, self._carrier(item.name), config.backoff, self._step_back()
+            )
             for item in config.destinations
         }
         self.bridge = BridgeStore(config, config.cloud_bridge, self.queue, self.uploader)
@@ -103,6 +107,9 @@ class Router:
         self.migrations = Migrations(config, self.uploader, self.queue.note)
         self.admin: AdminServer | None = None
         self._housekeeping: asyncio.Task[None] | None = None
+
+    def _step_back(self) -> StepBack:
+        return StepBack(self.arriving, self.config.delivery)
 
     def _may_move(self) -> bool:
         return self.paths[PACS_BRIDGE].running
@@ -142,7 +149,7 @@ class Router:
                 settings, PathHandler(self._live(self.bridge), self.commitments, bridges, bridges)
             )
         prefetch = self.prefetch if listener.name == MODALITY_INTAKE else None
-        intake = Intake(self.config, listener, self.queue, self.uploader, prefetch)
+        intake = Intake(self.config, listener, self.queue, self.uploader, self.arriving, prefetch)
         self.intakes.append(intake)
         finds = bridges or self.worklist
         return DimseServer(settings, PathHandler(self._live(intake), self.commitments, finds, bridges))

@@ -82,6 +82,8 @@ def test_export_holds_no_secret() -> None:
         ({"paths__pacs-bridge__peer": "NOBODY"}, "NOBODY"),
         ({"backoff__ceiling_seconds": 0.5}, "backoff.ceiling_seconds"),
         ({"backoff__factor": "two"}, "backoff.factor"),
+        ({"delivery__step_back_seconds": -1}, "delivery.step_back_seconds"),
+        ({"delivery__step_back": 1}, "did you mean step_back_seconds"),
         ({"spool__soft_limit_percent": 95}, "spool.soft_limit_percent"),
         ({"peers__0__port": 0}, r"peers\[0\].port"),
         ({"peers__1__ae_title": "ORTHANC"}, "ORTHANC is there twice"),

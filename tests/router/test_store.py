@@ -74,8 +74,9 @@ def test_pack_is_appended_to_and_what_failed_to_be_written_leaves_no_trace(
 ) -> None:
     write = Spool.append
 
-    def half(self: Spool, content: bytes) -> bool:
-        write(self, content[: len(content) // 2])
+    def half(self: Spool, parts: list[bytes | memoryview]) -> bool:
+        content = b"".join(parts)
+        write(self, [content[: len(content) // 2]])
         raise OSError(errno.EIO, "Input/output error")
 
     async def work(queue: SqliteQueue) -> None:
@@ -130,8 +131,8 @@ def test_full_disk_refuses_cleanly_and_the_next_object_is_kept(
 ) -> None:
     write = Spool.append
 
-    def full(self: Spool, content: bytes) -> bool:
-        write(self, content[:10])
+    def full(self: Spool, parts: list[bytes | memoryview]) -> bool:
+        write(self, [b"".join(parts)[:10]])
         raise OSError(errno.ENOSPC, "No space left on device")
 
     async def work(queue: SqliteQueue) -> None:

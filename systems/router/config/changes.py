@@ -13,6 +13,7 @@ _LIVE: Final = frozenset(
         "peers",
         "rules",
         "backoff",
+        "delivery",
         "spool",
         "timers",
         "query",

@@ -14,6 +14,13 @@ class Backoff:
 
 
 @dataclass(frozen=True)
+class Delivery:
+    """For how long at most deliveries step back while objects arrive; 0: they never do."""
+
+    step_back_seconds: float = 2.0
+
+
+@dataclass(frozen=True)
 class SpoolLimits:
     """How much the spool may hold and for how long (ROUTER-185, ROUTER-111, ROUTER-105)."""
 

@@ -23,6 +23,13 @@ def backoff(section: Section) -> limit_values.Backoff:
     return backoff
 
 
+def delivery(section: Section) -> limit_values.Delivery:
+    """Table [delivery]."""
+    delivery = limit_values.Delivery(section.number("step_back_seconds", 2, high=60))
+    section.finish()
+    return delivery
+
+
 def spool(section: Section) -> limit_values.SpoolLimits:
     """Table [spool]."""
     limits = limit_values.SpoolLimits(

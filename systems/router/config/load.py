@@ -57,6 +57,7 @@ def parse(values: dict[str, Any], folder: Path) -> model.Config:
         destinations=destinations,
         rules=tuple(_rule(section) for section in top.sections("rules")),
         backoff=limits.backoff(top.section("backoff")),
+        delivery=limits.delivery(top.section("delivery")),
         spool=limits.spool(top.section("spool")),
         timers=limits.timers(top.section("timers")),
         query=limits.query(top.section("query")),

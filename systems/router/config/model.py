@@ -9,6 +9,7 @@ from systems.router.config.limit_values import (
     Backoff,
     Commitment,
     Completion,
+    Delivery,
     Migration,
     QueryLimits,
     SpoolLimits,
@@ -211,6 +212,7 @@ class Config:
     worklist: Worklist = field(default=Worklist())
     commitment: Commitment = field(default=Commitment())
     completion: Completion = field(default=Completion())
+    delivery: Delivery = field(default=Delivery())
     warnings: tuple[str, ...] = field(default=())
     prefetch: Prefetch | None = None
 

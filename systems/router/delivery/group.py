@@ -11,6 +11,7 @@ from systems.router.config.limit_values import Backoff
 from systems.router.config.model import Destination
 from systems.router.delivery.attempt import Attempt, Carrier
 from systems.router.delivery.gate import Gate
+from systems.router.delivery.precedence import StepBack
 from systems.router.delivery.settling import Settling
 from systems.router.dimse.measures import Histogram
 from systems.router.store.arrivals import DAMAGED
@@ -26,11 +27,17 @@ class WorkerGroup:
     """Claims, delivers and settles for one destination; nothing it does touches another one."""
 
     def __init__(
-        self, destination: Destination, queue: SqliteQueue, carrier: Carrier, backoff: Backoff
+        self,
+        destination: Destination,
+        queue: SqliteQueue,
+        carrier: Carrier,
+        backoff: Backoff,
+        step_back: StepBack,
     ) -> None:
         self.destination = destination
         self.gate = Gate(backoff)
         self.carrier = carrier
+        self.step_back = step_back
         self._queue = queue
         self._backoff = backoff
         self._settling = Settling(destination.name, backoff, destination.max_failures)
@@ -66,6 +73,9 @@ class WorkerGroup:
     async def _run(self) -> None:
         while not self._stopping:
             probe = await self.gate.admit()
+            # A probe is one object, and whether the destination is back is worth knowing.
+            if not probe and await self._step_back():
+                continue
             me = asyncio.current_task()
             self._busy.add(me)
             try:
@@ -80,6 +90,10 @@ class WorkerGroup:
             if not worked and not self._stopping:
                 await self._wait()
 
+    async def _step_back(self) -> bool:
+        """Let the intake go first. Returns whether that took time, in which the gate may have changed."""
+        return bool(self._queue.waiting_count(self.destination.name)) and await self.step_back.wait()
+
     async def _round(self, *, probe: bool) -> bool:
         """Claim, deliver, settle. Returns whether there was anything to do."""
         ready = self._queue.ready(self.destination.name)
@@ -87,6 +101,7 @@ class WorkerGroup:
         tasks = await self._claim(probe=probe)
         if not tasks:
             self.gate.unused(probe=probe)
+            self.step_back.caught_up()
             return False
         if self._queue.waiting_count(self.destination.name):
             ready.set()

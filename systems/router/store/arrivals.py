@@ -158,10 +158,13 @@ def insert_object(tx: Transaction, received: Received, location: Location | None
 
 
 def _add_tasks(tx: Transaction, object_id: int, destinations: Sequence[str]) -> None:
-    for destination in destinations:
+    if destinations:
+        places = ", ".join(["(?, ?, 0)"] * len(destinations))
         tx.connection.execute(
-            "INSERT INTO task(object_id, destination, state) VALUES(?, ?, 0)", (object_id, destination)
+            f"INSERT INTO task(object_id, destination, state) VALUES {places}",  # noqa: S608 - question marks only
+            [value for destination in destinations for value in (object_id, destination)],
         )
+    for destination in destinations:
         tx.counters.add("accepted", destination)
         tx.counters.add("waiting", destination)
         tx.ready.add(destination)

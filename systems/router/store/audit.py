@@ -41,8 +41,15 @@ class Audit:
     def add(self, event: str, now: float, **facts: Any) -> None:
         """Add a line to the running transaction. `facts` name UIDs, AE titles, digests and statuses only."""
         line, self._made = chained(self._made, event, now, facts)
-        self._connection.execute("INSERT INTO audit_outbox VALUES(?, ?)", (self._made[0], line.decode()))
         self._pending.append(line)
+
+    def keep(self) -> None:
+        """Put the lines of the running transaction into the outbox, all by one statement."""
+        if self._pending:
+            lines = orjson.dumps([line.decode() for line in self._pending]).decode()
+            self._connection.execute(
+                "INSERT INTO audit_outbox SELECT ? + key, value FROM json_each(?)", (self._seq + 1, lines)
+            )
 
     def rolled_back(self) -> None:
         """Forget the lines of a transaction that did not happen."""

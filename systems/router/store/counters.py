@@ -46,9 +46,11 @@ class Counters:
         """Put the changes of the running transaction into the tally table."""
         rows = [(f"{what}:{whose}", by) for (what, whose), by in self._change.items() if what in _KEPT and by]
         if rows:
-            self._connection.executemany(
-                "INSERT INTO tally VALUES(?, ?) ON CONFLICT(name) DO UPDATE SET value = value + excluded.value",
-                rows,
+            places = ", ".join(["(?, ?)"] * len(rows))
+            self._connection.execute(
+                f"INSERT INTO tally VALUES {places} "  # noqa: S608 - question marks only
+                "ON CONFLICT(name) DO UPDATE SET value = value + excluded.value",
+                [value for row in rows for value in row],
             )
 
     def committed(self) -> None:

@@ -84,7 +84,10 @@ class SqliteQueue:
 
     def ready(self, destination: str) -> asyncio.Event:
         """Set whenever a task of `destination` may have become due."""
-        return self._ready.setdefault(destination, asyncio.Event())
+        event = self._ready.get(destination)
+        if event is None:
+            event = self._ready[destination] = asyncio.Event()
+        return event
 
     def _wake_all(self, destinations: set[str]) -> None:
         for destination in destinations:

@@ -18,13 +18,15 @@ from typing import Final
 
 from systems.router.config.limit_values import SpoolLimits
 from systems.router.errors import DamagedError, ResourceError, SpoolFullError
-from systems.router.objects import Received
+from systems.router.objects import Piece, Received
 from systems.router.store.model import Location
 
 _CHUNK: Final = 1 << 20
 _USAGE_AGE: Final = 0.5
 # One object that waits for long keeps its whole pack on the disk.
 _PACK_BYTES: Final = 4 << 20
+# What POSIX systems take in one call (IOV_MAX).
+_BUFFERS_AT_ONCE: Final = 1024
 
 
 @dataclass(slots=True)
@@ -129,14 +131,14 @@ class Spool:
             self._filling = _Filling(name, os.open(self._packs / name, flags, 0o600))
         return self._filling.name, self._filling.end
 
-    def append(self, content: bytes) -> bool:
+    def append(self, parts: list[Piece]) -> bool:
         """Write behind the end of the pack and sync it. True: its name is new, so the folder has to be synced too."""
         filling = self._filling
         assert filling is not None  # noqa: S101 - `pack` was called for the place
-        view, at = memoryview(content), filling.end
-        while view:
-            written = os.pwrite(filling.handle, view, at)
-            view, at = view[written:], at + written
+        left = [memoryview(part) for part in parts]
+        os.lseek(filling.handle, filling.end, os.SEEK_SET)
+        while left:
+            left = _behind(left, os.writev(filling.handle, left[:_BUFFERS_AT_ONCE]))
         os.fdatasync(filling.handle)
         return filling.is_new
 
@@ -251,6 +253,15 @@ class Spool:
     def free_bytes(self) -> int:
         """Bytes left on the disk of the spool."""
         return shutil.disk_usage(self._packs).free
+
+
+def _behind(parts: list[memoryview], size: int) -> list[memoryview]:
+    """What is left of `parts` behind their first `size` bytes."""
+    for place, part in enumerate(parts):
+        if size < len(part):
+            return [part[size:], *parts[place + 1 :]]
+        size -= len(part)
+    return []
 
 
 def data_set_offset(part10: bytes) -> int:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from systems.router.objects import Received
+from systems.router.objects import Piece, Received
 from systems.router.store.audit import Audit
 from systems.router.store.counters import Counters
 from systems.router.store.model import Location
@@ -30,7 +30,7 @@ class Transaction:
         self._clock_offset = self._moved_to = time.time() - time.monotonic()
         self.ready: set[str] = set()
         self._pack = ""
-        self._parts: list[bytes] = []
+        self._parts: list[Piece] = []
         self._base = 0
         self._size = 0
         self._adopted: list[tuple[Received, str, Path]] = []
@@ -86,12 +86,13 @@ class Transaction:
         """Write and sync the files, then the folder where names are new, then commit the index: in this order (ROUTER-046)."""
         names = bool(self._adopted)
         if self._pack:
-            names |= self.spool.append(b"".join(self._parts))
+            names |= self.spool.append(self._parts)
         for received, name, _ in self._adopted:
             self.spool.adopt(received, name)
         if names:
             self.spool.sync_folder()
         self.counters.write()
+        self.audit.keep()
         self.connection.execute("COMMIT")
         if self._pack:
             self.spool.keep(self._size)
