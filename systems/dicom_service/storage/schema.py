@@ -114,7 +114,8 @@ def connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = OFF")
-    connection.execute("PRAGMA cache_size = -32000")
+    # Small: the mapped file serves reads, and each connection's own cache would fill up beside it as the store grows.
+    connection.execute("PRAGMA cache_size = -8000")
     connection.execute("PRAGMA mmap_size = 268435456")
     return connection
 
