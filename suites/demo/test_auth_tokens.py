@@ -76,8 +76,8 @@ def test_changed_signing_key_costs_one_renewal(world: World) -> None:
         assert world.send(waiting, "intake").all_success
         world.change_signing_key()
         # The service keeps what it has read of the authority; anew, it sees only the new key set.
-        world.stop("cloud")
-        world.start("cloud")
+        with world.down("cloud"):
+            pass
         # Renewals that could run side by side take long enough to be seen side by side.
         world.link.set_fault("identity", "delay", seconds=0.2)
         passed, asked = world.link_mark(), world.token_mark()
