@@ -71,7 +71,7 @@ def test_only_what_both_sides_hold_is_committed(world: World) -> None:
     assert report.event_type == ALL_HELD
     assert report.held == world.sop_uids([delivered])
 
-    assert world.cloud.delete(delivered.study_instance_uid).status == 204
+    assert not world.delete_from_cloud(delivered.study_instance_uid)
     lost = world.run.uid(world.scene, 55, 3)
     with asked("GDCM", world.intake, lost, references([delivered])) as request:
         report = _only(world, request.reports, lost)

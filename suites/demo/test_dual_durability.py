@@ -137,7 +137,7 @@ def _go_every_way(world: World, studies: Sequence[Study]) -> None:
     assert job.state == "Success", job.error
     world.expect("cloud", [pushed], second_look=False)
 
-    assert world.cloud.delete(pushed.study_instance_uid).status == 204
+    assert not world.delete_from_cloud(pushed.study_instance_uid)
     migration = world.migrate(select={"studies": [pushed.study_instance_uid]}, delete=True)
     assert migration.state == "done", migration.describe()
     world.expect("cloud", [pushed], second_look=False)
