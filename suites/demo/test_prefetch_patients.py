@@ -11,7 +11,7 @@ from fixtures.world.router_file import with_keys
 pytestmark = [pytest.mark.demo, needs("prefetch", "router-admin", "http-interposer")]
 
 _TAILS = ("", "0", "*", "?", '"', "<", " X", "%")
-"""Ends of look-alike Patient IDs: each is a prefix of another, two are wildcards."""
+"""Ends of look-alike Patient IDs: each is a prefix of another, two are wildcards. Spaces around an ID mean nothing (PS3.5 6.2)."""
 
 
 def _small(world: World, patient: Patient, **values: str) -> Study:

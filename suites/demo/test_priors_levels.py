@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
+from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 from pynetdicom.presentation import build_context
 
 from fixtures.actors.association import Timeouts, opened
+from fixtures.actors.queries import MODELS, identifier_of, query_context, status_of
 from fixtures.data import Study
 from fixtures.traceability import requirement
 from fixtures.world import World
@@ -163,9 +165,9 @@ def test_retrievals_work_at_every_level(world: World) -> None:
 
 @requirement("CLAIM-PRIORS-07")
 def test_queries_without_parents_are_answered_or_refused(world: World) -> None:
-    """Without its parents a level is answered for the PACS, which may ask so, and A900 for others: one answer in each case.
+    """Without its parents a level is answered to the PACS, which may ask so, and to who negotiated it; to others A900.
 
-    CLAIM-PRIORS-07: an image query must not go unanswered.
+    CLAIM-PRIORS-07: one answer in each case; an image query must not go unanswered.
     """
     held = _held(world)
     every = world.sop_uids(held.studies)
@@ -179,10 +181,29 @@ def test_queries_without_parents_are_answered_or_refused(world: World) -> None:
         allowed = world.workstation_as(_RELATIONAL_AE).find(world.bridge, level, keys)
         assert allowed.status == 0x0000, f"CLAIM-PRIORS-07 {level} {sorted(keys)}: {allowed.describe()}"
         assert sorted(allowed.values(unique)) == sorted(held.uids(level, meant)), f"{level} {sorted(keys)}"
+        assert sorted(_negotiated(world, level, keys)) == sorted(held.uids(level, meant)), (
+            f"negotiated, {level}"
+        )
         refused = world.workstation_as(_STRICT_AE).find(world.bridge, level, keys)
         assert (refused.status, list(refused.matches)) == (_BAD_IDENTIFIER, []), (
             f"CLAIM-PRIORS-07 {level} {sorted(keys)} without relational queries: {refused.describe()}"
         )
+
+
+def _negotiated(world: World, level: str, keys: Mapping[str, str]) -> list[str]:
+    """What a caller finds that has negotiated relational queries (PS3.4 section C.5.1.1); it must end in success."""
+    relational = SOPClassExtendedNegotiation()
+    relational.sop_class_uid = MODELS["C-FIND", "study"]
+    relational.service_class_application_information = b"\x01"
+    contexts = [query_context("C-FIND", "study")]
+    with opened(_STRICT_AE, world.bridge, contexts, Timeouts(), roles=[relational]) as state:
+        assert state.association is not None, f"CLAIM-PRIORS-07: {state.outcome} {state.comment}"
+        state.park()
+        answers = list(state.association.send_c_find(identifier_of(level, keys), MODELS["C-FIND", "study"]))
+    assert status_of(answers[-1][0]) == 0x0000, (
+        f"CLAIM-PRIORS-07, negotiated: {level} ended otherwise than well"
+    )
+    return [str(match[_UNIQUE[level]].value) for _, match in answers if match is not None]
 
 
 @requirement("CLAIM-PRIORS-07")
