@@ -1,11 +1,13 @@
 """Writes `docs/comparison.md`: the demo's claims on the reference systems, and with systems of other makers in single roles.
 
 `python3 -m tools.comparison` reads the results of the last runs and writes the page. `--run` plays the demo once for each column
-first; whatever stands behind `--` goes to `make demo` (`--run -- --runner process`).
+first; whatever stands behind `--` goes to `make demo` (`--run -- --runner process`). `--again` keeps what a column has and plays
+something of it anew (`--again --only orthanc-cloud -- --requirement CLAIM-DUAL-01`): of a check that ran twice the later result counts.
 """
 
 import argparse
 import json
+import shutil
 import sys
 import tomllib
 from collections import Counter
@@ -36,6 +38,8 @@ _WORDS: Final[Mapping[str, str]] = {
     "hole": "no test",
     "not-applicable": "not applicable",
 }
+_SEVERITY: Final = ("not-applicable", "pass", "known-deviation", "blocked", "error", "fail")
+"""Verdicts of tests that ran, the mildest first (docs/verdicts.md)."""
 _UNTOLD: Final = frozenset({"hole"})
 """Records that nobody has a test for yet say nothing about any system, and have no line."""
 _PASSED_OR_NOT: Final = ("pass", "known-deviation", "fail", "error", "blocked")
@@ -89,25 +93,43 @@ def read_column(profile: str, results: Path, profiles: Path) -> Column:
         Stop: there are no results, or they are of another profile.
 
     """
-    path = results / profile / "conformance.json"
-    try:
-        raw = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    found = results.glob(f"{profile}/*/conformance.json")
+    runs = sorted((_run_of(path, profile) for path in found), key=_began)
+    if not runs:
         raise Stop(
-            f"there are no results at {path}\n  What to do: python3 -m tools.comparison --run"
-        ) from None
-    if raw["run"]["profile"] != profile:
-        raise Stop(f"{path} is a run of profile {raw['run']['profile']!r}, not of {profile!r}", 2)
-    records = {
-        one["id"]: Record(
-            one["title"], one["verdict"], one["reason"], Counter(test["verdict"] for test in one["tests"])
+            f"there are no results below {results / profile}\n  What to do: python3 -m tools.comparison --run"
         )
-        for one in raw["records"]
-        if one["suite"] == "demo"
-    }
+    histories: dict[str, list[Mapping[str, Any]]] = {}
+    for one in (one for raw in runs for one in raw["records"] if one["suite"] == "demo"):
+        histories.setdefault(one["id"], []).append(one)
+    records = {claim: _merged(told) for claim, told in histories.items()}
     described = tomllib.loads((profiles / f"{profile}.toml").read_text("utf-8"))
     deviations = {one["record"]: one for one in described.get("deviations", ())}
-    return Column(profile, raw["run"], records, deviations)
+    return Column(profile, runs[0]["run"], records, deviations)
+
+
+def _run_of(path: Path, profile: str) -> Mapping[str, Any]:
+    raw: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
+    if raw["run"]["profile"] != profile:
+        raise Stop(f"{path} is a run of profile {raw['run']['profile']!r}, not of {profile!r}", 2)
+    return raw
+
+
+def _began(raw: Mapping[str, Any]) -> str:
+    return str(raw["run"]["started"])
+
+
+def _merged(told: Sequence[Mapping[str, Any]]) -> Record:
+    """A record from all runs: the last result of each of its tests, and the worst of these as its verdict."""
+    tests = {
+        test["nodeid"]: test["verdict"]
+        for one in told
+        for test in one["tests"]
+        if test["verdict"] != "not-run"
+    }
+    verdict = max(tests.values(), key=_SEVERITY.index) if tests else told[-1]["verdict"]
+    reason = next((one["reason"] for one in reversed(told) if one["verdict"] == verdict), "")
+    return Record(told[-1]["title"], verdict, reason, Counter(tests.values()))
 
 
 def page(columns: Sequence[Column]) -> str:
@@ -218,21 +240,24 @@ def _short(build: str) -> str:
 def _arguments(given: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     at = given.index("--") if "--" in given else len(given)
     parser = argparse.ArgumentParser(prog="python3 -m tools.comparison", description=__doc__)
-    parser.add_argument("--run", action="store_true", help="play the demo for every column first")
-    parser.add_argument(
-        "--only", action="append", choices=COLUMNS, help="with --run: play these columns only"
-    )
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--run", action="store_true", help="play the demo for every column first")
+    how.add_argument("--again", action="store_true", help="play once more, beside the results that are there")
+    parser.add_argument("--only", action="append", choices=COLUMNS, help="play these columns only")
     return parser.parse_args(given[:at]), list(given[at + 1 :])
 
 
 def main() -> int:
     """Play the demos where asked to, write the page."""
     arguments, given = _arguments(sys.argv[1:])
-    for profile in (arguments.only or COLUMNS) if arguments.run else ():
+    for profile in (arguments.only or COLUMNS) if arguments.run or arguments.again else ():
         say(f"the demo with {COLUMNS[profile]}")
+        if arguments.run:
+            shutil.rmtree(RESULTS / profile, ignore_errors=True)
+        folder = RESULTS / profile / str(len(list(RESULTS.glob(f"{profile}/*"))) + 1)
         command = [sys.executable, "-m", "tools.demo", "--profile", profile]
         # A claim that fails is a result like any other here.
-        run([*command, "--report-dir", str(RESULTS / profile), *given])
+        run([*command, "--report-dir", str(folder), *given])
     PAGE.write_text(page([read_column(profile, RESULTS, PROFILES) for profile in COLUMNS]), encoding="utf-8")
     say(f"written: {PAGE.relative_to(CHECKOUT)}")
     return 0
