@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _EXPIRE_SECONDS = 60.0
+_TICK_SECONDS = 1.0
 _AUDITED_AT_ONCE = 200
 
 
@@ -225,8 +226,15 @@ class Router:
         await self.queue.close()
 
     async def _expire(self) -> None:
+        clock = asyncio.get_running_loop().time
+        last = clock()
         while True:
-            await asyncio.sleep(_EXPIRE_SECONDS)
+            await asyncio.sleep(_TICK_SECONDS)
+            # A short retention is kept, too; it may have been loaded a moment ago.
+            kept = self.config.spool.keep_delivered_seconds
+            if clock() - last < (min(_EXPIRE_SECONDS, kept / 2) if kept else _EXPIRE_SECONDS):
+                continue
+            last = clock()
             try:
                 await self.queue.expire()
                 await self.prefetch.expire()

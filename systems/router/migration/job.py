@@ -147,6 +147,8 @@ class MigrationJob:
         raise NotProvenError(f"it kept changing in the PACS over {_ROUNDS} rounds")
 
     async def _stands_still(self, study: PacsStudy, ids: list[str]) -> bool:
+        if await self._pacs.is_split(study):
+            raise NotProvenError("the PACS holds it under several patients; none of it is deleted")
         if await self._pacs.instance_ids(study) != ids:
             return False
         proven = await self._ledger.proven(self._job, study)

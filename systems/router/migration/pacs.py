@@ -97,6 +97,12 @@ class OrthancRest:
         found = await self._json("GET", f"/studies/{study.pacs_id}/statistics")
         return int(found["DiskSize"]) if found else 0
 
+    async def is_split(self, study: PacsStudy) -> bool:
+        """Whether the PACS holds the study under several patients, as after a correction that new images did not follow."""
+        query = {"Level": "Study", "Query": {"StudyInstanceUID": study.study_instance_uid}, "Limit": 2}
+        found = await self._json("POST", "/tools/find", query)
+        return len(found or ()) > 1
+
     async def instance_ids(self, study: PacsStudy) -> list[str]:
         """The PACS's ids of all instances of a study; empty when it is gone."""
         found = await self._json("GET", f"/studies/{study.pacs_id}")

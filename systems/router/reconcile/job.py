@@ -4,10 +4,13 @@ import asyncio
 import logging
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from systems.router.errors import DamagedError
+from systems.router.reconcile.differing import described
 from systems.router.reconcile.index import instances_of, studies_after
 from systems.router.reconcile.model import Expected, Finding, Kind, Request, Tally
 from systems.router.reconcile.records import Records
@@ -115,25 +118,43 @@ class ReconciliationJob:
         if request.deep and not side.gives_copies:
             tally.unread += 1
             return []
-        reason = await _difference(side, expected) if request.deep else ""
+        reason = await self._difference(name, side, expected) if request.deep else ""
         if not reason:
             return []
         tally.differs += 1
         return [row(kind=Kind.DIFFERS, sop_instance_uid=uid, reason=reason)]
 
+    async def _difference(self, name: str, side: Side, expected: Expected) -> str:
+        """How the copy differs from what was received; empty where it does not."""
+        with tempfile.TemporaryDirectory(prefix="router-reconcile-") as folder:
+            copy = Path(folder) / "copy.dcm"
+            try:
+                if not await side.fetch(expected.identity, copy):
+                    return "its content cannot be read back"
+                found = await asyncio.to_thread(digest_of, copy)
+            except SideError as error:
+                return f"its content cannot be read back: {error}"
+            if found == expected.digest:
+                return ""
+            original = await self._original(name, expected, Path(folder))
+            elements = await asyncio.to_thread(described, original, copy) if original else ""
+        digests = f"its data set has the digest {found}, received was {expected.digest}"
+        return f"{elements}; {digests}" if elements else digests
 
-async def _difference(side: Side, expected: Expected) -> str:
-    """How the copy differs from what was received; empty where it does not."""
-    with tempfile.TemporaryDirectory(prefix="router-reconcile-") as folder:
-        copy = Path(folder) / "copy.dcm"
-        try:
-            if not await side.fetch(expected.identity, copy):
-                return "its content cannot be read back"
-            found = await asyncio.to_thread(digest_of, copy)
-        except SideError as error:
-            return f"its content cannot be read back: {error}"
-    return (
-        ""
-        if found == expected.digest
-        else f"its data set has the digest {found}, received was {expected.digest}"
-    )
+    async def _original(self, besides: str, expected: Expected, folder: Path) -> Path | None:
+        """The instance as it was received: from the spool, else from another destination whose copy is that very one."""
+        target, uid = folder / "received.dcm", expected.identity.sop_instance_uid
+        if expected.location is not None:
+            with suppress(DamagedError):
+                content = await asyncio.to_thread(
+                    self._queue.spool.read, expected.location, expected.digest, uid
+                )
+                await asyncio.to_thread(target.write_bytes, content)
+                return target
+        for name, side in self._sides.items():
+            if name == besides or expected.states.get(name) != TaskState.DELIVERED:
+                continue
+            with suppress(SideError):
+                if await side.fetch(expected.identity, target) and digest_of(target) == expected.digest:
+                    return target
+        return None

@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,6 +180,29 @@ class Spool:
         if self._filling is not None and self._filling.name == pack:
             self._seal()
         (self._packs / pack).unlink(missing_ok=True)
+
+    def names(self) -> list[str]:
+        """The packs that are there."""
+        return [file.name for file in self._packs.iterdir()]
+
+    def blank(self, pack: str, held: Sequence[tuple[int, int]]) -> None:
+        """Overwrite all of a pack but what is held: offsets and lengths, in order. Nothing where the pack is gone."""
+        filling = self._filling if self._filling is not None and self._filling.name == pack else None
+        try:
+            handle = os.open(self._packs / pack, os.O_WRONLY)
+        except FileNotFoundError:
+            return
+        try:
+            end = filling.end if filling is not None else os.fstat(handle).st_size
+            at = written = 0
+            for offset, length in (*held, (end, 0)):
+                while at < offset:
+                    at += (written := os.pwrite(handle, bytes(min(_CHUNK, offset - at)), at))
+                at = max(at, offset + length)
+            if written:
+                os.fdatasync(handle)
+        finally:
+            os.close(handle)
 
     def read(self, location: Location, digest: str, sop_instance_uid: str) -> bytes:
         """The Part 10 file at `location`, checked against the digest taken on receipt (ROUTER-200).

@@ -214,6 +214,7 @@ def expire(tx: Transaction, keep_delivered: float, keep_digest: float) -> None:
     ).fetchall():
         tx.connection.execute("UPDATE object SET pack = NULL WHERE id = ?", (object_id,))
         tx.release(pack)
+    tx.blank_released()
     old = tx.connection.execute(
         "SELECT id FROM object WHERE settled_at < ? AND pack IS NULL LIMIT 1000", (tx.now - keep_digest,)
     ).fetchall()

@@ -14,6 +14,7 @@ from systems.router.store.spool import Spool
 
 log = logging.getLogger(__name__)
 _CLOCK_JUMP_SECONDS: Final = 2.0
+_BLANKED_AT_ONCE: Final = 256
 
 
 class Transaction:
@@ -35,6 +36,9 @@ class Transaction:
         self._size = 0
         self._adopted: list[tuple[Received, str, Path]] = []
         self._released: set[str] = set()
+        # Packs that may hold bytes of objects which have left; after a start, any.
+        self._partly_released = set(spool.names())
+        self._blanking = False
 
     def begin(self) -> None:
         """Start collecting."""
@@ -46,6 +50,7 @@ class Transaction:
         self._size = 0
         self._adopted = []
         self._released = set()
+        self._blanking = False
         self.connection.execute("BEGIN IMMEDIATE")
         self._follow_clock()
 
@@ -82,6 +87,10 @@ class Transaction:
         if pack:
             self._released.add(pack)
 
+    def blank_released(self) -> None:
+        """Once this is committed, overwrite what objects that have left the spool left behind in packs they shared with others."""
+        self._blanking = True
+
     def commit(self) -> None:
         """Write and sync the files, then the folder where names are new, then commit the index: in this order (ROUTER-046)."""
         names = bool(self._adopted)
@@ -102,6 +111,8 @@ class Transaction:
         self.audit.committed()
         try:
             self._remove_released()
+            if self._blanking:
+                self._blank_released()
         except (OSError, sqlite3.Error):
             # It is committed; what could not be removed is at the next start.
             log.exception("delivered files could not be removed")
@@ -123,8 +134,20 @@ class Transaction:
     def _remove_released(self) -> None:
         for pack in self._released:
             held = self.connection.execute("SELECT 1 FROM object WHERE pack = ? LIMIT 1", (pack,)).fetchone()
-            if held is None:
+            if held is not None:
+                self._partly_released.add(pack)
+            else:
+                self._partly_released.discard(pack)
                 path = self.spool.path(Location(pack, 0, 0))
                 if path.exists():
                     self.spool.bytes_used -= path.stat().st_size
                     self.spool.remove(pack)
+
+    def _blank_released(self) -> None:
+        """The index is the committed one here: what it does not refer to is nobody's any more."""
+        for _ in range(min(_BLANKED_AT_ONCE, len(self._partly_released))):
+            pack = self._partly_released.pop()
+            held = self.connection.execute(
+                "SELECT pack_offset, length FROM object WHERE pack = ? ORDER BY pack_offset", (pack,)
+            ).fetchall()
+            self.spool.blank(pack, held)
