@@ -8,6 +8,7 @@ import pytest
 
 from fixtures.data import Study
 from fixtures.deployment.processes import peak_memory, process_id
+from fixtures.deployment.spec import PORTS
 from fixtures.deployment.tracing import NotTraceable, traced
 from fixtures.evidence.durability import what_was_missing
 from fixtures.traceability import needs, not_applicable, requirement
@@ -45,7 +46,10 @@ def test_acknowledged_objects_are_on_the_disk_before_the_answer(world: World, tm
         not_applicable("what the router syncs can only be seen in a trace", probe=f"strace: {cannot}")
     assert sent.all_success, sent.describe()
     calls = calls_of()
-    port = world.deployment.router.intake.port if world.deployment.runner != "docker" else 4007
+    router = world.deployment.router
+    # In its container a router listens on ports of its own; one with a single port has the bridge's.
+    inside = PORTS["router"]["bridge" if router.intake.port == router.bridge.port else "intake"]
+    port = inside if world.deployment.runner == "docker" else router.intake.port
     missing = {
         instance.description: found
         for instance in instances
