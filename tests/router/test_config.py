@@ -97,6 +97,24 @@ def test_complaint_names_the_key(changes: dict[str, Any], message: str) -> None:
         example(**changes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"client_id": "router"}, r"client_id.*'router'.*GUID"),
+        ({"token_url": "https://login.example/tenant/oauth2/v2.0/token"}, r"token_url.*'tenant'.*GUID"),
+        ({"token_url": "https://login.example/hospital.example/oauth2/token"}, None),
+        ({"token_url": "https://sign-in.example/token", "client_id": "router"}, None),
+    ],
+)
+def test_registrations_of_entra_id_are_guids(changes: dict[str, str], message: str | None) -> None:
+    changed = {f"cloud__credential__{key}": value for key, value in changes.items()}
+    if message is None:
+        assert example(**changed).cloud.credential is not None
+        return
+    with pytest.raises(ConfigError, match=message):
+        example(**changed)
+
+
 def test_bound_not_below_the_peers_timer_is_a_warning() -> None:
     (warning,) = example(peers__0__bound_seconds=12).warnings
     assert "ORTHANC" in warning

@@ -97,9 +97,11 @@ class Routes:
         return Json({"alive": True})
 
     async def ready(self, _: Request) -> Response:
-        """Enabled listeners are up and the spool takes objects (ROUTER-156)."""
+        """Enabled listeners are up and the spool takes objects (ROUTER-156); `waiting_for`: destinations that are away."""
         missing = self._router.not_ready()
-        return Json({"ready": not missing, "missing": missing}, status_code=503 if missing else 200)
+        away = sorted(name for name, group in self._router.groups.items() if group.gate.down_since)
+        body = {"ready": not missing, "missing": missing, "waiting_for": away}
+        return Json(body, status_code=503 if missing else 200)
 
     async def status(self, _: Request) -> Response:
         """See `systems.router.status`."""

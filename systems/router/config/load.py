@@ -11,7 +11,15 @@ from systems.router.config.prefetch import prefetch
 from systems.router.config.reader import Section
 from systems.router.config.references import check_references
 from systems.router.config.timers import timer_warnings
-from systems.router.config.values import file, optional_file, secret, tags, tls_identity, url
+from systems.router.config.values import (
+    entra_registration,
+    file,
+    optional_file,
+    secret,
+    tags,
+    tls_identity,
+    url,
+)
 from systems.router.errors import ConfigError
 
 GIB = 1024**3
@@ -111,10 +119,11 @@ def _credential(section: Section, folder: Path, ca_file: Path | None) -> model.C
     if section.has(other):
         raise section.wrong(other, f"does not belong to form {form}; use {key}")
     default = _DEMO_AUDIENCE if form == "v1" else f"{_DEMO_AUDIENCE}/.default"
+    token_url, client_id = entra_registration(section, "token_url", "client_id")
     credential = model.Credential(
         form=form,
-        token_url=url(section, "token_url"),
-        client_id=section.text("client_id"),
+        token_url=token_url,
+        client_id=client_id,
         secret=secret(section, "secret", folder),
         audience=section.text(key, default),
         ca_file=optional_file(section, "ca_file", folder) or ca_file,

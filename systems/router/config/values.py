@@ -8,6 +8,9 @@ from systems.router.config import model
 from systems.router.config.reader import Section
 from systems.router.errors import SecretMissingError
 
+_ENTRA_ENDPOINT = re.compile(r"/(?P<tenant>[^/]+)/oauth2/(v2\.0/)?token")
+_GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
 
 def file(section: Section, key: str, folder: Path) -> Path:
     """A file or folder name, relative to `folder`."""
@@ -33,6 +36,22 @@ def url(section: Section, key: str) -> str:
     if parts.username or parts.password:
         raise section.wrong(key, "carries a user name or password; credentials never belong in a URL")
     return value
+
+
+def entra_registration(section: Section, url_key: str, client_key: str) -> tuple[str, str]:
+    """A token endpoint and a client id. Where the endpoint is one of Entra ID, both are what only Entra ID gives out.
+
+    The tenant is a GUID or a domain, the client a GUID; other identity services name clients as they like.
+    """
+    endpoint, client_id = url(section, url_key), section.text(client_key)
+    found = _ENTRA_ENDPOINT.fullmatch(urlsplit(endpoint).path)
+    if found is None:
+        return endpoint, client_id
+    if not _GUID.fullmatch(found["tenant"]) and "." not in found["tenant"]:
+        raise section.wrong(url_key, f"names the tenant {found['tenant']!r}; it must be a GUID or a domain")
+    if not _GUID.fullmatch(client_id):
+        raise section.wrong(client_key, f"is {client_id!r}; it must be the GUID of the application")
+    return endpoint, client_id
 
 
 def secret(section: Section, what: str, folder: Path) -> model.SecretSource:
