@@ -7,7 +7,7 @@ import pytest
 
 from tools import nightly
 from tools.common import Stop
-from tools.nightly import Result, command, describe, night, run_part, summary
+from tools.nightly import Result, command, describe, night, run_part, settings, summary
 from tools.nightly_plan import (
     GITHUB_TOKEN,
     GITHUB_URL,
@@ -193,14 +193,22 @@ def test_line_that_was_cut_off_does_not_end_the_history(suite: Suite, tmp_path: 
 
 
 def test_failed_part_keeps_no_other_from_running(suite: Suite, tmp_path: Path) -> None:
-    suite.codes = {"demo": 1}
+    suite.codes = {"azure": 1}
     results = night(Plan((*REFERENCE, HOSTED), {}, {}), "process", tmp_path, [])
-    assert [(one.part, one.exit_code) for one in results] == [("demo", 1), ("azure", 0), (HOSTED, 0)]
+    assert [(one.part, one.exit_code) for one in results] == [("azure", 1), ("demo", 0), (HOSTED, 0)]
 
 
 def test_interruption_ends_the_night(suite: Suite, tmp_path: Path) -> None:
-    suite.codes = {"demo": 130}
-    assert [one.part for one in night(Plan(REFERENCE, {}, {}), "process", tmp_path, [])] == ["demo"]
+    suite.codes = {"azure": 130}
+    assert [one.part for one in night(Plan(REFERENCE, {}, {}), "process", tmp_path, [])] == ["azure"]
+
+
+def test_demo_is_told_where_the_verdicts_on_the_service_are(suite: Suite, tmp_path: Path) -> None:
+    """They are of the same night: the part that finds them out runs first (CLAIM-INTEGRITY-04)."""
+    night(Plan(REFERENCE, {}, {}), "process", tmp_path, [])
+    named = Path(settings("demo", tmp_path)["CONFORMANCE_SERVICE_REPORT"])
+    assert (named.exists(), suite.ran) == (True, ["azure", "demo"])
+    assert settings("azure", tmp_path) == {}
 
 
 def test_machine_that_lacks_something_for_the_reference_still_judges_the_hosted(
@@ -211,7 +219,7 @@ def test_machine_that_lacks_something_for_the_reference_still_judges_the_hosted(
 
     monkeypatch.setattr(nightly, "prepare_reference", lacks)
     results = night(Plan((*REFERENCE, HOSTED), {}, {}), "process", tmp_path, [])
-    assert [(one.part, one.exit_code) for one in results] == [("demo", 3), ("azure", 3), (HOSTED, 0)]
+    assert [(one.part, one.exit_code) for one in results] == [("azure", 3), ("demo", 3), (HOSTED, 0)]
     assert suite.ran == [HOSTED]
 
 
