@@ -59,7 +59,7 @@ def bench(words: Sequence[str]) -> int:
     measured = run(
         [
             *(str(VENV_BIN / "pytest"), *_files(arguments.only), "-m", "benchmark", "-v"),
-            *("--no-report", "-p", "no:cacheprovider"),
+            *("--no-report", "-p", "no:cacheprovider", "--durations=12"),
         ],
         extra=settings,
     )

@@ -105,6 +105,12 @@ QUESTIONS: Sequence[Question] = (
     Question("QIDO study by UID", lambda one: f"/studies?StudyInstanceUID={one.study.decode()}", JSON, _has),
     Question("QIDO studies by PatientID", lambda one: f"/studies?PatientID={quote(one.patient)}", JSON, _has),
     Question(
+        "QIDO studies by range of StudyDate",
+        lambda one: f"/studies?StudyDate={one.date.decode()}-{one.date.decode()}",
+        JSON,
+        _has,
+    ),
+    Question(
         f"QIDO {PER_STUDY} instances of a study",
         lambda one: f"{_study(one)}/instances?limit={PER_STUDY}",
         JSON,
@@ -119,6 +125,28 @@ QUESTIONS: Sequence[Question] = (
     Question(f"WADO study of {PER_STUDY}", _study, INSTANCE_TYPE, _is_study),
     Question("WADO metadata of a study", lambda one: f"{_study(one)}/metadata", JSON, _has_all),
 )
+
+
+def ask_for_study(archive: Archive, corpus: str, studies: Sequence[Names], size: int) -> Sample:
+    """Retrieve each of the studies of `size` instances once; the bytes are counted and the last instance looked for."""
+    wanted = iter(studies)
+    reader = Reader(archive.web)
+
+    def once() -> str:
+        names = next(wanted)
+        answer = reader.get(_study(names), INSTANCE_TYPE)
+        whole = answer.status == 200 and len(answer.body) >= size * len(pattern(corpus).pixels)
+        return (
+            ""
+            if whole and names.instance in answer.body
+            else f"status {answer.status}, {len(answer.body)} bytes"
+        )
+
+    sender = Repeated(once, reader.close)
+    with Meter(archive.trees) as meter:
+        driven = drive([sender], seconds=60, most=len(studies))
+    sender.close()
+    return sample_of(driven, meter.cores(driven.cpu_seconds), per="requests")
 
 
 def ask(bench: Bench, store: Store, question: Question, concurrency: int) -> Sample:

@@ -2,18 +2,25 @@
 
 import pytest
 
+from fixtures.load.corpus import pattern
+from fixtures.load.drive import drive
+from fixtures.load.naming import Names, Stream
+from fixtures.load.stow import StowSender
 from fixtures.measurement.samples import interleaved
 from fixtures.reporting.evidence import Evidence
 from fixtures.traceability import requirement
-from suites.benchmarks.asking import QUESTIONS, Store, ask
+from suites.benchmarks.asking import QUESTIONS, Store, ask, ask_for_study
 from suites.benchmarks.judging import conclude
 from suites.benchmarks.measuring import Bench
 from suites.benchmarks.settings import Settings
 from suites.benchmarks.targets import Archive
 
 SIZES = (1_000, 4_000) if Settings.read().quick else (1_000, 10_000, 100_000)
-SIDES = (1,) if Settings.read().quick else (1, 4)
+SIDES = {10_000: (1, 4)}
+"""Requests side by side by size, 1 where nothing is said: with more, time goes to the slower target without telling more."""
 ROUNDS = 2 if Settings.read().quick else 3
+WHOLE_STUDIES = (("medium", 50), ("large", 4))
+STUDIES_A_ROUND = 2
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +43,7 @@ def test_search_and_retrieval_as_the_store_grows(
             bench.results.notes.append(told)
             evidence.note(told)
     for question in QUESTIONS:
-        for side in SIDES:
+        for side in SIDES.get(size, (1,)):
             for store in stores:
                 ask(bench, store, question, side)
             cells = {
@@ -48,3 +55,33 @@ def test_search_and_retrieval_as_the_store_grows(
             for store in interleaved(stores, ROUNDS):
                 cells[store.archive.name].samples.append(ask(bench, store, question, side))
             conclude(evidence, list(cells.values()))
+
+
+@requirement("CLAIM-PUSH-07")
+@pytest.mark.parametrize(("corpus", "per_study"), WHOLE_STUDIES)
+def test_retrieval_of_studies_with_large_instances(
+    bench: Bench, archives: tuple[Archive, ...], evidence: Evidence, corpus: str, per_study: int
+) -> None:
+    """Whole studies of slices, and of large images, come in one answer each; the rates are reported."""
+    operation = f"WADO study of {per_study} {corpus} instances"
+    cells = {
+        one.name: bench.results.cell(operation, {"concurrency": 1}, one.name, "requests/s")
+        for one in archives
+    }
+    studies = {one.name: _stored(bench, one, corpus, per_study) for one in archives}
+    for archive in archives:
+        ask_for_study(archive, corpus, studies[archive.name], per_study)
+    for archive in interleaved(archives, ROUNDS):
+        cells[archive.name].samples.append(ask_for_study(archive, corpus, studies[archive.name], per_study))
+    conclude(evidence, list(cells.values()))
+
+
+def _stored(bench: Bench, archive: Archive, corpus: str, per_study: int) -> list[Names]:
+    """Store the studies of a round; the last instance of each."""
+    number = bench.next_stream()
+    sender = StowSender(archive.web, [pattern(corpus)], Stream(bench.run, number, per_study), batch=2)
+    driven = drive([sender], seconds=60, most=STUDIES_A_ROUND * per_study // 2)
+    sender.close()
+    assert not driven.problems, driven.problems
+    named = Stream(bench.run, number, per_study)
+    return [named.names(study * per_study + per_study - 1) for study in range(STUDIES_A_ROUND)]
