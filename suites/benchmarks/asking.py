@@ -29,6 +29,7 @@ class Store:
     archive: Archive
     streams: list[tuple[Stream, int]] = field(default_factory=list)
     stored: int = 0
+    too_slow: set[str] = field(default_factory=set)
 
     def grow(self, bench: Bench, size: int) -> str:
         """Store until there are `size` instances; say what is wrong, empty when all was acknowledged and is there."""
