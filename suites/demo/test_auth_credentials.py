@@ -30,6 +30,7 @@ def test_wrong_secret_is_noticed_and_its_correction_needs_no_restart(world: Worl
     right = files.read(SECRET_FILE).decode()
     refused, queued = world.sized_studies(count=2, instances=3, matrix=16)
     running = world.router.status()["started"]
+    world.renew_router_token()
     asked, began = world.token_mark(), time.monotonic()
     with files.replaced(SECRET_FILE, WRONG.encode()):
         # The router goes on with the token it has: a hospital notices a wrong secret when that one ends.

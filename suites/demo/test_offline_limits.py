@@ -127,8 +127,8 @@ def test_token_service_down_is_felt_when_the_token_ends(world: World) -> None:
             assert world.send([late], "intake").all_success
             world.expect("pacs", [early, late])
             world.pause(1.5)
-            assert world.backlog("cloud") == 2
-            # The suite's own token is still good for what it read before.
+            waiting = world.backlog("cloud")
+            assert waiting == 2, f"{waiting} instances wait, though no token can be had for 2"
             lasted, tries = time.monotonic() - since, _identity_connections(world) - connections
             bound = len(refused.instances) + world.probes_within(lasted)
             assert 0 < tries <= bound, f"{tries} tries in {lasted:.1f} s, at most {bound} expected"
