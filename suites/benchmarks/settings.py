@@ -18,6 +18,11 @@ class Settings:
     sample_bytes: int
     """The most bytes one sample stores."""
     folder: Path
+    rounds_asked: bool = False
+
+    def rounds_or(self, usual: int) -> int:
+        """The rounds somebody asked for, else what is usual where a round takes long."""
+        return self.rounds if self.rounds_asked else usual
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -30,4 +35,5 @@ class Settings:
             seconds=0.5 if quick else 0.6,
             sample_bytes=(60 if quick else 100) * 10**6,
             folder=Path(environment.get("BENCH_DIR", "reports/out/benchmark")),
+            rounds_asked="BENCH_ROUNDS" in environment,
         )

@@ -34,6 +34,6 @@ def ways(bench: Bench, host: Hosting) -> tuple[Way, ...]:
 @pytest.mark.parametrize("feed", FEEDS, ids=lambda feed: f"{feed.corpus}-{feed.associations}")
 def test_forwarding_rates(bench: Bench, ways: tuple[Way, ...], evidence: Evidence, feed: Feed) -> None:
     """Every instance accepted is on both sides afterwards; rates of acceptance and delivery are reported."""
-    rounds = 2 if bench.settings.quick else 3
+    rounds = bench.settings.rounds_or(2 if bench.settings.quick else 3)
     for cells in compare_forwarding(bench, ways, feed, rounds).values():
         conclude(evidence, cells)

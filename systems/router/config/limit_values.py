@@ -17,7 +17,7 @@ class Backoff:
 class Delivery:
     """For how long at most deliveries step back while objects arrive; 0: they never do."""
 
-    step_back_seconds: float = 2.0
+    step_back_seconds: float = 3.0
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def backoff(section: Section) -> limit_values.Backoff:
 
 def delivery(section: Section) -> limit_values.Delivery:
     """Table [delivery]."""
-    delivery = limit_values.Delivery(section.number("step_back_seconds", 2, high=60))
+    delivery = limit_values.Delivery(section.number("step_back_seconds", 3, high=60))
     section.finish()
     return delivery
 
