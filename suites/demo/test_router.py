@@ -77,7 +77,9 @@ def test_bridge_carries_store_find_and_move_to_the_cloud(world: World) -> None:
     for level in ("STUDY", "SERIES", "IMAGE"):
         assert world.found_through_bridge(level, study) == world.in_cloud(level, study), f"C-FIND at {level}"
     world.move_and_compare(study)
-    assert len(world.retrievals_since(mark)) == len(study.instances), "not one retrieval per instance"
+    # Not counted is what the cloud refused: a router may ask for a form first that this service does not have.
+    given = [e for e in world.retrievals_since(mark) if e.status == 200]
+    assert len(given) == len(study.instances), "not one retrieval per instance"
     assert world.searches_since(mark), "C-FIND was answered without asking the cloud"
 
     assert not world.delete_from_cloud(study.study_instance_uid)
