@@ -9,9 +9,10 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.common import CHECKOUT, PARALLEL, VENV_BIN, main_of, run, say
+from tools.common import CHECKOUT, PARALLEL, VENV_BIN, Stop, main_of, run, say
 from tools.engine import answers
 from tools.orthanc import ensure_orthanc
+from tools.viewer import ensure_chromium, ensure_viewer
 
 ALONE = frozenset({"--keep", "--pdb"})
 """What does not go with several stacks at once: one to play with, one to look into. Nor do somebody's own systems."""
@@ -54,6 +55,15 @@ def engine_answers() -> bool:
         return False
 
 
+def _viewer_too() -> None:
+    """Prepare viewer and browser; where they cannot be had the demo goes on, and their claims are shown as blocked."""
+    try:
+        ensure_viewer()
+        ensure_chromium()
+    except Stop as stop:
+        say(f"the claims of the viewer will be shown as blocked: {stop}")
+
+
 def main() -> int:
     """Run the demo; the exit code is pytest's (docs/running.md)."""
     arguments = sys.argv[1:]
@@ -65,6 +75,8 @@ def main() -> int:
             + ("" if runner == "docker" else " (no container engine answers; `make engine` starts one)")
         )
         arguments = ["--runner", runner, *arguments]
+    if not external:
+        _viewer_too()
     if runner == "docker":
         built = run([str(VENV_BIN / "python"), "-m", "fixtures.deployment.images"])
         if built.returncode != 0:

@@ -11,6 +11,7 @@ from fixtures.data import Instance, Run, Study
 from fixtures.deployment.deployment import Deployment
 from fixtures.evidence.exchange import Recorder
 from fixtures.evidence.truth import CloudTruth
+from fixtures.viewer.ready import hosts_of
 
 _AT_ONCE = 40
 """Instances of one store request."""
@@ -50,9 +51,7 @@ class Stand:
     @property
     def hosts(self) -> set[str]:
         """The hosts that a browser may speak to: viewer, DICOM service and identity provider."""
-        deployment = self.deployment
-        urls = (deployment.viewer.url, deployment.cloud.url, deployment.identity.authority)
-        return {url.partition("://")[2].partition("/")[0] for url in urls}
+        return hosts_of(self.deployment)
 
     def store(self, studies: Iterable[Study]) -> None:
         """Store studies in the cloud, past router and link."""
