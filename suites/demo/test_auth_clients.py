@@ -144,9 +144,9 @@ def test_token_counts_in_its_own_header_only(world: World) -> None:
     accept = ("Accept", DICOM_JSON)
     assert world.with_token(token).request("GET", path, headers=[accept]).status in (200, 204)
     for name, where, headers in (
-        ("the query", f"{path}&access_token={token}", []),
         ("X-Authorization", path, [("X-Authorization", f"Bearer {token}")]),
         ("X-MS-TOKEN-AAD-ACCESS-TOKEN", path, [("X-MS-TOKEN-AAD-ACCESS-TOKEN", token)]),
+        ("the query", f"{path}&access_token={token}", []),
     ):
         answer = world.anonymous.request("GET", where, headers=[accept, *headers])
         assert answer.status == 401, f"the token in {name}: {answer.status}"

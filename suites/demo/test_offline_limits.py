@@ -55,7 +55,7 @@ def test_full_spool_refuses_and_what_was_accepted_is_delivered(world: World) -> 
     }
     sent: list[Study] = []
     accepted: set[str] = set()
-    warned_at = refused_at = 0
+    warned_at = refused_at = used_then = 0
     with world.router_settings(lambda text: with_keys(text, keys)):
         assert not _is_warning(world)
         with world.cut("refuse"):
@@ -66,7 +66,8 @@ def test_full_spool_refuses_and_what_was_accepted_is_delivered(world: World) -> 
                 sent.append(study)
                 used = int(world.router.status()["spool"]["bytes"])
                 assert used <= limits.hard + size, f"{used} bytes, {limits.hard} allowed and one object more"
-                warned_at = warned_at or (number if _is_warning(world) else 0)
+                if not warned_at and _is_warning(world):
+                    warned_at, used_then = number, used
                 if outcome.status == 0x0000:
                     accepted.add(outcome.sop_instance_uid)
                     continue
@@ -75,6 +76,9 @@ def test_full_spool_refuses_and_what_was_accepted_is_delivered(world: World) -> 
                 break
             assert refused_at, f"{limits.hard} bytes were never full"
             assert 0 < warned_at < refused_at, f"warned at object {warned_at}, refused at object {refused_at}"
+            assert limits.soft <= used_then < limits.hard, (
+                f"warned at {used_then} bytes, not between {limits.soft} and {limits.hard}"
+            )
             refused = world.sop_uids(sent) - accepted
             world.expect("pacs", [s for s in sent if world.sop_uids([s]) <= accepted])
             assert world.held("pacs", sent) & refused == set()
