@@ -95,7 +95,16 @@ def start_sink(host: Hosting, name: str) -> Sink:
 
 def router(host: Hosting) -> Way:
     """The router with its defaults: 0000 once the object and both tasks are synced to disk."""
-    sink, name = start_sink(host, "router-sink"), "router"
+    return _router(host, "router", "")
+
+
+def router_at_once(host: Hosting) -> Way:
+    """The router delivering from the first object on: how it takes a stream that lasts longer than it steps back."""
+    return _router(host, "router-at-once", "[delivery]\nstep_back_seconds = 0\n")
+
+
+def _router(host: Hosting, name: str, tables: str) -> Way:
+    sink = start_sink(host, f"{name}-sink")
     admin, intake, bridge = host.port(), host.port(), host.port()
     configuration = f"""\
 [router]
@@ -126,6 +135,7 @@ destinations = ["PEER", "cloud"]
 peer = "PEER"
 calling_ae_title = "QIETOAZURE"
 
+{tables}
 [[peers]]
 ae_title = "PEER"
 host = "127.0.0.1"

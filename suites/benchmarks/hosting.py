@@ -155,7 +155,7 @@ def hosting(folder: Path) -> Iterator[Hosting]:
         sweeper.sweep(folder.parent, containers=engine.answers())
         run = Run(folder, runner="benchmark", keep=False)
         stack.callback(run.close)
-        ports = stack.enter_context(reserved_ports(16))
+        ports = stack.enter_context(reserved_ports(24))
         made = Hosting(run, iter(ports))
         stack.callback(made.close)
         yield made

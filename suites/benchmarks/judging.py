@@ -6,7 +6,7 @@ from fixtures.measurement.samples import Cell
 from fixtures.measurement.statistics import interval, ratios
 from fixtures.reporting.evidence import Evidence
 
-SUBJECTS = ("emulator", "router")
+SUBJECTS = ("emulator", "router", "router-at-once")
 """The project's own systems: their cells must count. Another product that lacks an ability shows so in the report."""
 
 

@@ -4,7 +4,15 @@ import pytest
 
 from fixtures.reporting.evidence import Evidence
 from fixtures.traceability import requirement
-from suites.benchmarks.forwarding import Feed, Way, compare_forwarding, orthanc, orthanc_by_study, router
+from suites.benchmarks.forwarding import (
+    Feed,
+    Way,
+    compare_forwarding,
+    orthanc,
+    orthanc_by_study,
+    router,
+    router_at_once,
+)
 from suites.benchmarks.hosting import Hosting
 from suites.benchmarks.judging import conclude
 from suites.benchmarks.measuring import Bench
@@ -22,7 +30,7 @@ FEEDS = QUICK if Settings.read().quick else FULL
 @pytest.fixture(scope="module")
 def ways(bench: Bench, host: Hosting) -> tuple[Way, ...]:
     """The ways under measurement, all up."""
-    made = [router(host)]
+    made = [router(host), router_at_once(host)]
     if "orthanc" in bench.settings.targets:
         made += [orthanc_by_study(host), orthanc(host)]
     for way in made:

@@ -3,9 +3,10 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVarTuple
 
 from systems.router.dimse.service import StoreRequest
 from systems.router.dimse.status import CANNOT_UNDERSTAND, DATA_SET_MISMATCH, Status
@@ -27,8 +28,13 @@ _HEADS: Final = (16 * 1024, _HEAD_BYTES, 64 << 20)
 _WORTH_A_VIEW: Final = 4096
 # Below this, handing it to a thread takes longer than hashing it.
 _HASHED_IN_THREAD: Final = 64 * 1024
+# Not the loop's own, in which deliveries read and check what they send: an arriving object would have to queue behind them.
+_THREADS: Final = ThreadPoolExecutor(8, thread_name_prefix="router-intake")
 # At these a text falls back to its first character set (PS3.5 section 6.1.2.5.3).
 _DELIMITERS: Final = frozenset(b"\\^=")
+
+
+Values = TypeVarTuple("Values")
 
 
 class RefusedError(RouterError):
@@ -96,12 +102,16 @@ async def receive(
     )
 
 
+async def _in_thread(work: Callable[[*Values], None], *values: *Values) -> None:
+    await asyncio.get_running_loop().run_in_executor(_THREADS, work, *values)
+
+
 async def _hash(hasher: "hashlib._Hash", parts: Sequence[Piece], size: int) -> None:
     """Hash a small object here and a larger one beside what else arrives: its time is the hash's, not the loop's."""
     if size < _HASHED_IN_THREAD:
         _update(hasher, parts)
     else:
-        await asyncio.to_thread(_update, hasher, parts)
+        await _in_thread(_update, hasher, parts)
 
 
 def _update(hasher: "hashlib._Hash", parts: Sequence[Piece]) -> None:
@@ -128,7 +138,7 @@ class _LargeFile:
         if len(self._head) < _HEAD_BYTES and len(self._head) == self._written:
             self._head += b"".join(parts)
         self._written += sum(map(len, parts))
-        await asyncio.to_thread(self._write, parts)
+        await _in_thread(self._write, parts)
 
     def _write(self, parts: Sequence[Piece]) -> None:
         _update(self._hasher, parts)
@@ -140,7 +150,7 @@ class _LargeFile:
 
     async def finish(self, parts: Sequence[Piece]) -> None:
         await self.write(parts)
-        await asyncio.to_thread(os.fdatasync, self._file.fileno())
+        await _in_thread(os.fdatasync, self._file.fileno())
         self._file.close()
 
     def discard(self) -> None:
