@@ -133,8 +133,7 @@ class _Stage:
                 for work in [pool.submit(send), pool.submit(retrieve)]:
                     work.result()
 
-        with world.workstation.receiving(world.deployment.workstation_bind):
-            return timed(both)
+        return timed(both)
 
     def _wait_until_idle(self) -> None:
         self._world.settle_router()
@@ -156,8 +155,9 @@ class _Stage:
 
 def _measured(world: World) -> dict[str, Ratio]:
     stage, measured = _Stage(world), Measured()
-    for _ in range(MINIMUM_PAIRS + 1):
-        stage.round(measured)
+    with world.workstation.receiving(world.deployment.workstation_bind):
+        for _ in range(MINIMUM_PAIRS + 1):
+            stage.round(measured)
     return measured.ratios()
 
 

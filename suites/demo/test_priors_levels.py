@@ -132,7 +132,7 @@ def test_queries_work_at_every_level(world: World) -> None:
             wrong.append(
                 f"{ask.name}: {found.values(unique)} instead of {sorted(wanted)}; {found.describe()}"
             )
-    assert not wrong, "CLAIM-PRIORS-07:\n" + "\n".join(wrong)
+    assert not wrong, "CLAIM-PRIORS-07: " + "\n".join(wrong)
     world.evidence.note(
         f"{len(held.asks())} queries at patient, study, series and image level found exactly what is there."
     )
@@ -159,7 +159,7 @@ def test_retrievals_work_at_every_level(world: World) -> None:
                 or counts != (len(ask.meant), 0, 0)
             ):
                 wrong.append(f"{ask.name}: {len(came)} instances of {len(ask.meant)}; {moved.describe()}")
-    assert not wrong, "CLAIM-PRIORS-07:\n" + "\n".join(wrong)
+    assert not wrong, "CLAIM-PRIORS-07: " + "\n".join(wrong)
     world.evidence.note(f"{len(held.asks())} retrievals at all levels brought each instance asked for once.")
 
 

@@ -70,7 +70,8 @@ def test_every_patient_has_one_prior_to_fetch(world: World) -> None:
         job = world.retrieve_to_pacs(prior)
         assert job.succeeded, f"{prior}: {job.state} {job.error}"
 
-    assert [_lacking(world, prior.patient.patient_id) for prior in priors] == [set()] * len(priors)
+    left = {uid for prior in priors for uid in _lacking(world, prior.patient.patient_id)}
+    assert not left, f"CLAIM-PRIORS-04: still lacking in the PACS: {sorted(left)}"
     assert len(world.pacs_study_uids()) - before == len(priors) == 8
     world.expect("pacs", [*priors, *local])
     asked = _tokens_since(world, tokens)

@@ -110,7 +110,7 @@ def test_every_field_narrows_the_search(world: World) -> None:
             and question.why != _AS_THE_PAGE_SENDS_IT
         ):
             otherwise.append(f"{question.keyword} by {question.why}")
-    assert not wrong, "CLAIM-PRIORS-02:\n" + "\n".join(wrong)
+    assert not wrong, "CLAIM-PRIORS-02: " + "\n".join(wrong)
     assert not otherwise, f"CLAIM-PRIORS-02: not as in the PACS itself: {otherwise}"
     world.evidence.note(
         f"{asked} searches by six fields found exactly what was made; the PACS itself finds the same, but for the part of "

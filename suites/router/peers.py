@@ -6,6 +6,7 @@ from typing import Self
 
 from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
+from pynetdicom.presentation import PresentationContext
 
 from fixtures.actors.association import VERIFICATION, Timeouts, application_entity
 from fixtures.actors.scp import Incoming, StorageScp
@@ -37,6 +38,9 @@ class ChoosyPeer(StorageScp):
             entity.add_supported_context(sop_class, self._syntaxes)
         entity.add_supported_context(VERIFICATION)
         return entity
+
+    def _contexts(self, entity: ApplicationEntity) -> list[PresentationContext]:
+        return list(entity.supported_contexts)
 
     def _keep(self, arrived: Incoming) -> int:
         self.arrived.append(arrived)
