@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fixtures.clients.answers import expect
+from fixtures.clients.answers import UnexpectedStatus, expect
 from fixtures.clients.dicomweb import DicomWeb, parts
 from fixtures.clients.http import HttpClient
 from fixtures.clients.sign_in import PersonsSignIn
@@ -53,8 +53,12 @@ def signed_in(world: World, person: str, way: str = "code") -> SignedIn:
     at = sign_in_of(world)
     identity, audience = world.deployment.identity, world.deployment.cloud.audience
     ways = PersonsSignIn(world.identity_http, identity, at, audience=audience)
-    answer = (ways.by_code if way == "code" else ways.by_device)(at.people[person])
-    token = str(expect(f"the {person}'s token by {way}", answer, 200).json()["access_token"])
+    try:
+        answer = (ways.by_code if way == "code" else ways.by_device)(at.people[person])
+        token = str(expect("the token endpoint", answer, 200).json()["access_token"])
+    except UnexpectedStatus as refused:
+        message = f"the {person} cannot sign in by {way}: {refused}"
+        raise AssertionError(message) from None
     return SignedIn(token, at.client_id)
 
 
