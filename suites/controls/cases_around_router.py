@@ -36,6 +36,21 @@ AROUND_ROUTER: tuple[Case, ...] = (
                 "test_dual.py::test_changed_content_under_the_same_uid_is_refused",
                 "all acknowledged",
             ),
+            Red(
+                "CLAIM-AUTH-05",
+                "test_auth_credentials.py::test_wrong_secret_is_noticed_and_its_correction_needs_no_restart",
+                "all acknowledged",
+            ),
+            Red(
+                "CLAIM-OFFLINE-05",
+                "test_offline_limits.py::test_full_spool_refuses_and_what_was_accepted_is_delivered",
+                "never full",
+            ),
+            Red(
+                "CLAIM-RECOVERY-04",
+                "test_recovery_attacks.py::test_what_happens_on_premises_changes_nothing_in_the_cloud",
+                "0000",
+            ),
         ],
         ECHOES,
     ),
@@ -107,6 +122,11 @@ AROUND_ROUTER: tuple[Case, ...] = (
         "queue-in-memory",
         [
             Red(
+                "CLAIM-OFFLINE-06",
+                "test_offline_limits.py::test_token_service_down_is_felt_when_the_token_ends",
+                "0 instances wait",
+            ),
+            Red(
                 "CLAIM-DUAL-07",
                 "test_dual.py::test_killed_router_loses_nothing_it_acknowledged[between PACS and cloud]",
                 LOST,
@@ -145,6 +165,11 @@ AROUND_ROUTER: tuple[Case, ...] = (
     case_of(
         "migration-takes-the-first-arrived",
         [Red("CLAIM-MIGRATE-02", "test_migrate.py::test_the_oldest_studies_go_first", UID)],
+            Red(
+                "CLAIM-OFFLINE-07",
+                "test_offline_limits.py::test_stopped_paths_behave_as_the_demo_says",
+                "the stopped listener still answers",
+            ),
         CUT_OFF,
     ),
     case_of(
@@ -186,6 +211,28 @@ AROUND_ROUTER: tuple[Case, ...] = (
             Red(
                 "CLAIM-RECOVERY-02",
                 "test_recovery.py::test_cloud_copy_is_complete_after_the_loss_of_everything_on_prem",
+    case_of(
+        "queued-counts-as-delivered",
+        [
+            Red(
+                "CLAIM-RECOVERY-05",
+                "test_recovery_knowing.py::test_audit_export_predicts_what_is_lost",
+                "said to be recoverable",
+            )
+        ],
+        ECHOES,
+    ),
+    case_of(
+        "cloud-restarts-with-the-pacs-gone",
+        [
+            Red(
+                "CLAIM-RECOVERY-03",
+                "test_recovery_shift.py::test_first_picture_after_the_loss_needs_nothing_to_be_done",
+                "something was restarted",
+            )
+        ],
+        ECHOES,
+    ),
                 UID,
             )
         ],
