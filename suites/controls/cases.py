@@ -7,6 +7,7 @@ everything is shown by the tests it spares.
 from suites.controls.case import Case
 from suites.controls.cases_around_access import AROUND_ACCESS
 from suites.controls.cases_around_pacs import AROUND_PACS
+from suites.controls.cases_around_priors import AROUND_PRIORS
 from suites.controls.cases_around_router import AROUND_ROUTER
 
-CASES: tuple[Case, ...] = (*AROUND_PACS, *AROUND_ROUTER, *AROUND_ACCESS)
+CASES: tuple[Case, ...] = (*AROUND_PACS, *AROUND_ROUTER, *AROUND_PRIORS, *AROUND_ACCESS)

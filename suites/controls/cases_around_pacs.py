@@ -116,6 +116,9 @@ AROUND_PACS: tuple[Case, ...] = (
         "retrieved-instances-get-lost",
         [
             Red("CLAIM-RECOVERY-06", "test_recovery.py::test_new_pacs_is_filled_from_the_cloud", LOST),
+            Red(
+                "CLAIM-PRIORS-04", "test_priors_retrieving.py::test_every_patient_has_one_prior_to_fetch", UID
+            ),
         ],
         ECHOES,
     ),

@@ -63,6 +63,11 @@ AROUND_ROUTER: tuple[Case, ...] = (
                 "refused: 0 matches",
             ),
             Red("CLAIM-OFFLINE-03", f"{OFFLINE_FIND}[refused]", "refused:"),
+            Red(
+                "CLAIM-PRIORS-02",
+                "test_priors_searching.py::test_key_that_cannot_be_applied_is_signalled",
+                "a refused key ended with",
+            ),
         ],
         ABSENT,
     ),
@@ -73,7 +78,8 @@ AROUND_ROUTER: tuple[Case, ...] = (
                 "CLAIM-PRIORS-01",
                 "test_priors.py::test_pacs_query_lists_all_cloud_studies_and_those_of_one_patient",
                 UID,
-            )
+            ),
+            Red("CLAIM-PRIORS-07", "test_priors_levels.py::test_queries_work_at_every_level", "a list of"),
         ],
         TOKEN,
     ),
