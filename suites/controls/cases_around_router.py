@@ -121,17 +121,17 @@ AROUND_ROUTER: tuple[Case, ...] = (
         "cloud-errors-are-swallowed",
         [
             Red("CLAIM-OFFLINE-04", CUT_STUDY, LOST),
+            Red(
+                "CLAIM-OFFLINE-06",
+                "test_offline_limits.py::test_token_service_down_is_felt_when_the_token_ends",
+                "0 instances wait",
+            ),
         ],
         ECHOES,
     ),
     case_of(
         "queue-in-memory",
         [
-            Red(
-                "CLAIM-OFFLINE-06",
-                "test_offline_limits.py::test_token_service_down_is_felt_when_the_token_ends",
-                "0 instances wait",
-            ),
             Red(
                 "CLAIM-DUAL-07",
                 "test_dual.py::test_killed_router_loses_nothing_it_acknowledged[between PACS and cloud]",
@@ -165,17 +165,17 @@ AROUND_ROUTER: tuple[Case, ...] = (
                 "cloud-bridge to refuse",
             ),
             Red("CLAIM-OFFLINE-03", "test_offline.py::test_stopped_bridge_refuses_queries", "accepted"),
+            Red(
+                "CLAIM-OFFLINE-07",
+                "test_offline_limits.py::test_stopped_paths_behave_as_the_demo_says",
+                "the stopped listener still answers",
+            ),
         ],
         ECHOES,
     ),
     case_of(
         "migration-takes-the-first-arrived",
         [Red("CLAIM-MIGRATE-02", "test_migrate.py::test_the_oldest_studies_go_first", UID)],
-            Red(
-                "CLAIM-OFFLINE-07",
-                "test_offline_limits.py::test_stopped_paths_behave_as_the_demo_says",
-                "the stopped listener still answers",
-            ),
         CUT_OFF,
     ),
     case_of(
@@ -212,12 +212,6 @@ AROUND_ROUTER: tuple[Case, ...] = (
         ABSENT,
     ),
     case_of(
-        "cloud-depends-on-on-prem",
-        [
-            Red(
-                "CLAIM-RECOVERY-02",
-                "test_recovery.py::test_cloud_copy_is_complete_after_the_loss_of_everything_on_prem",
-    case_of(
         "queued-counts-as-delivered",
         [
             Red(
@@ -239,6 +233,12 @@ AROUND_ROUTER: tuple[Case, ...] = (
         ],
         ECHOES,
     ),
+    case_of(
+        "cloud-depends-on-on-prem",
+        [
+            Red(
+                "CLAIM-RECOVERY-02",
+                "test_recovery.py::test_cloud_copy_is_complete_after_the_loss_of_everything_on_prem",
                 UID,
             )
         ],
