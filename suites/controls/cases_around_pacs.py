@@ -22,10 +22,16 @@ from suites.controls.case import (
     case_of,
 )
 
+BESIDE = "test_dual_concurrent.py"
+
 AROUND_PACS: tuple[Case, ...] = (
     case_of(
         "cloud-loses-every-tenth",
-        [Red("CLAIM-DUAL-01", NEW_STUDY, LOST), Red("CLAIM-PUSH-01", PUSH, LOST)],
+        [
+            Red("CLAIM-DUAL-01", NEW_STUDY, LOST),
+            Red("CLAIM-PUSH-01", PUSH, LOST),
+            Red("CLAIM-DUAL-08", f"{BESIDE}::test_concurrent_modalities_do_not_mix", LOST),
+        ],
         ABSENT,
     ),
     case_of(
@@ -83,7 +89,10 @@ AROUND_PACS: tuple[Case, ...] = (
     ),
     case_of(
         "modality-talks-to-the-router",
-        [Red("CLAIM-ONPREM-04", "test_onprem.py::test_new_studies_sent_directly_stay_on_prem", UID)],
+        [
+            Red("CLAIM-ONPREM-04", "test_onprem.py::test_new_studies_sent_directly_stay_on_prem", UID),
+            Red("CLAIM-DUAL-05", f"{BESIDE}::test_new_router_uploads_nothing_that_was_there_before", UID),
+        ],
         ECHOES,
     ),
     case_of(
@@ -107,6 +116,11 @@ AROUND_PACS: tuple[Case, ...] = (
             Red(
                 "CLAIM-OFFLINE-02",
                 "test_offline.py::test_new_studies_reach_the_pacs_through_the_router",
+                "aborted|refused|no-answer",
+            ),
+            Red(
+                "CLAIM-DUAL-10",
+                f"{BESIDE}::test_modality_does_not_feel_the_cloud",
                 "aborted|refused|no-answer",
             ),
         ],

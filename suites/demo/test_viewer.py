@@ -40,16 +40,16 @@ def test_viewer_lists_and_shows_what_the_cloud_holds(world: World, tmp_path: Pat
 
     CLAIM-VIEWER-01, 02, 03, 05, 06: one browser, which asks the viewer, the service and the identity provider only.
     """
-    kinds, listed = _routed_kinds(world), world.studies("new", patients=(4, 5, 6))
-    world.store_in_cloud(listed)
-    listed = [kinds, *listed]
+    kinds, few = _routed_kinds(world), _small(world, 3)
+    world.store_in_cloud(few)
+    listed = [kinds, *few]
     with viewing(world, tmp_path / "home") as viewer:
         viewer.enter()
         _lists(world, viewer, listed)
         frames = _shows_all_kinds(world, viewer, kinds)
 
-        new, many = world.cast.studies("recent", (1, 2, 3)), _many(world)
-        assert world.send(list(new), "intake").all_success
+        new, many = [world.series(instances=number) for number in (1, 2, 3)], _small(world, MANY)
+        assert world.send(new, "intake").all_success
         world.expect("cloud", new)
         world.store_in_cloud(many)
         viewer.enter()
@@ -80,7 +80,7 @@ def test_viewer_lists_and_shows_what_the_cloud_holds(world: World, tmp_path: Pat
 def _routed_kinds(world: World) -> Study:
     """All kinds of objects added to the PACS and sent on to the cloud, each with its digest; another study stays on-prem."""
     kinds = study_of_kinds(world.run, world.scene, KINDS_PATIENT)
-    world.arrange_all([kinds, world.cast.study(7, "recent")], "pacs")
+    world.arrange_all([kinds, world.series()], "pacs")
     job = world.push_from_pacs(kinds)
     assert job.state == "Success", f"CLAIM-VIEWER-06: {job.error} {job.details}"
     report = world.expect("cloud", [kinds])
@@ -88,9 +88,9 @@ def _routed_kinds(world: World) -> Study:
     return kinds
 
 
-def _many(world: World) -> list[Study]:
-    """Small studies, so many that a list that stops after the service's first page lacks some."""
-    return world.dated_studies([f"19{n % 90 + 10}0101" for n in range(MANY)], instances=1, matrix=16)
+def _small(world: World, number: int) -> list[Study]:
+    """Small studies, each of a patient of its own: so people with names in every script are among them."""
+    return world.dated_studies([f"19{n % 90 + 10}0101" for n in range(number)], instances=1, matrix=16)
 
 
 def _lists(world: World, viewer: Ohif, studies: list[Study]) -> Study:
@@ -134,7 +134,7 @@ def test_viewer_asks_for_a_login_and_leaves_no_trace(world: World, tmp_path: Pat
 
     CLAIM-VIEWER-04, 07, 08.
     """
-    study, report = world.cast.study(1, "new"), world.cast.study(7, "new")
+    study, report = world.series(instances=3), study_of_kinds(world.run, world.scene, KINDS_PATIENT)
     world.store_in_cloud([study])
     world.register([report])
     home = tmp_path / "home"
