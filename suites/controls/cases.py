@@ -9,6 +9,14 @@ from suites.controls.cases_around_access import AROUND_ACCESS
 from suites.controls.cases_around_pacs import AROUND_PACS
 from suites.controls.cases_around_priors import AROUND_PRIORS
 from suites.controls.cases_around_router import AROUND_ROUTER
+from suites.controls.cases_around_service import AROUND_SERVICE
 from suites.controls.cases_around_truth import AROUND_TRUTH
 
-CASES: tuple[Case, ...] = (*AROUND_PACS, *AROUND_ROUTER, *AROUND_PRIORS, *AROUND_TRUTH, *AROUND_ACCESS)
+CASES: tuple[Case, ...] = (
+    *AROUND_PACS,
+    *AROUND_ROUTER,
+    *AROUND_PRIORS,
+    *AROUND_TRUTH,
+    *AROUND_ACCESS,
+    *AROUND_SERVICE,
+)
