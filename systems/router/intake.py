@@ -10,7 +10,7 @@ from systems.router.cloud.errors import CloudError
 from systems.router.cloud.readback import Held
 from systems.router.cloud.stow import Part
 from systems.router.cloud.uploader import Upload, Uploader
-from systems.router.config.model import Config, Listener
+from systems.router.config.model import Config, Source
 from systems.router.delivery.precedence import Arriving
 from systems.router.dimse.service import StoreRequest
 from systems.router.dimse.status import DATA_SET_MISMATCH, OK, Status
@@ -35,12 +35,12 @@ class Arrivals(Protocol):
 
 
 class Intake:
-    """Answers C-STORE of a queued path."""
+    """Answers C-STORE of a queued path, and takes what lies in a watched folder."""
 
     def __init__(
         self,
         config: Config,
-        listener: Listener,
+        listener: Source,
         queue: SqliteQueue,
         uploader: Uploader,
         arriving: Arriving,
@@ -55,7 +55,7 @@ class Intake:
 
     def reconfigure(self, config: Config) -> None:
         """Work by these rules from the next object on."""
-        self._config, self._listener = config, config.listener(self._listener.name)
+        self._config, self._listener = config, config.source(self._listener.name)
 
     async def store(self, request: StoreRequest) -> Status:
         """Take an object or say why not; a refused one leaves nothing behind (ROUTER-047)."""

@@ -112,6 +112,8 @@ class Reloading:
             router.prefetch,
             *router.intakes,
         ]
+        if router.file_drop is not None:
+            parts.append(router.file_drop)
         for part in parts:
             part.reconfigure(config)
         self._apply_to_groups(config)

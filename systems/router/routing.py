@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from systems.router.config.model import Listener, Rule
+from systems.router.config.model import Rule, Source
 from systems.router.objects import Received
 
 
-def destinations_for(received: Received, listener: Listener, rules: Sequence[Rule]) -> tuple[str, ...]:
+def destinations_for(received: Received, source: Source, rules: Sequence[Rule]) -> tuple[str, ...]:
     """All destinations of all matching rules; those of the path where there are no rules. Empty: nothing matched."""
     if not rules:
-        return listener.destinations
+        return source.destinations
     wanted = [name for rule in rules if matches(rule, received) for name in rule.destinations]
     return tuple(dict.fromkeys(wanted))
 

@@ -19,6 +19,7 @@ from systems.router.cloud.http import CloudHttp
 from systems.router.cloud.tokens import ClientCredentials, NoToken, TokenSource
 from systems.router.cloud.uploader import Uploader
 from systems.router.commitment.service import Commitments
+from systems.router.config.file_drop import FILE_DROP
 from systems.router.config.model import CLOUD_BRIDGE, MODALITY_INTAKE, PACS_BRIDGE, Config, Listener
 from systems.router.delivery.attempt import Carrier
 from systems.router.delivery.cloud import CloudCarrier
@@ -26,6 +27,7 @@ from systems.router.delivery.group import WorkerGroup
 from systems.router.delivery.pacs import PacsCarrier
 from systems.router.delivery.precedence import Arriving, StepBack
 from systems.router.dimse.server import DimseServer
+from systems.router.drop.path import FileDropPath
 from systems.router.errors import ConfigError, SecretMissingError
 from systems.router.handlers import PathHandler, Stores
 from systems.router.intake import Intake
@@ -104,7 +106,10 @@ class Router:
         }
         if self.prefetch.path is not None:
             self.paths[self.prefetch.path.name] = self.prefetch.path
-        self.modes = {CLOUD_BRIDGE: config.cloud_bridge.mode, MODALITY_INTAKE: "queued"}
+        self.file_drop = self._file_drop()
+        if self.file_drop is not None:
+            self.paths[self.file_drop.name] = self.file_drop
+        self.modes = {CLOUD_BRIDGE: config.cloud_bridge.mode, MODALITY_INTAKE: "queued", FILE_DROP: "queued"}
         self.migrations = Migrations(config, self.uploader, self.queue.note)
         self.admin: AdminServer | None = None
         self._housekeeping: asyncio.Task[None] | None = None
@@ -155,6 +160,14 @@ class Router:
         finds = bridges or self.worklist
         return DimseServer(settings, PathHandler(self._live(intake), self.commitments, finds, bridges))
 
+    def _file_drop(self) -> FileDropPath | None:
+        settings = self.config.file_drop
+        if settings is None:
+            return None
+        intake = Intake(self.config, settings, self.queue, self.uploader, self.arriving)
+        self.intakes.append(intake)
+        return FileDropPath(self.config, settings, intake, self.queue)
+
     def _live(self, stores: Stores) -> Stores:
         return LiveStores(stores, self.courtesy)
 
@@ -191,6 +204,8 @@ class Router:
     def _is_enabled(self, name: str) -> bool:
         enabled = {listener.name: listener.enabled for listener in self._listeners()}
         enabled[PACS_BRIDGE] = self.config.pacs_bridge.enabled
+        if self.config.file_drop is not None:
+            enabled[FILE_DROP] = self.config.file_drop.enabled
         return enabled.get(name, True)
 
     def _publish_ports(self) -> None:
@@ -223,6 +238,8 @@ class Router:
             await self.admin.stop()
         await self.http.close()
         await self.prefetch.close()
+        if self.file_drop is not None:
+            await self.file_drop.close()
         await self.queue.close()
 
     async def _expire(self) -> None:

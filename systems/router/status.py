@@ -44,7 +44,12 @@ async def status(router: "Router") -> dict[str, Any]:
             "needs_restart": list(router.reloading.needs_restart),
         },
         "prefetch": prefetch,
-        "alarms": [*_alarms(router, snapshot, destinations), *prefetch_alarms(prefetch)],
+        "file_drop": router.file_drop.status() if router.file_drop else {"configured": False},
+        "alarms": [
+            *_alarms(router, snapshot, destinations),
+            *prefetch_alarms(prefetch),
+            *_drop_alarms(router),
+        ],
         "warnings": _warnings(router),
     }
 
@@ -120,6 +125,13 @@ def _alarms(router: "Router", snapshot: Snapshot, destinations: list[dict[str, A
     if router.queue.spool.is_filling():
         alarms.append(f"the spool's disk is {router.queue.spool.percent_used():.0f} % full")
     return alarms + router.certificates.alarms(limits.certificate_days, now)
+
+
+def _drop_alarms(router: "Router") -> list[str]:
+    drop = router.file_drop
+    if drop is None or not drop.last_error:
+        return []
+    return [f"file-drop: the watched folder cannot be worked on as it should: {drop.last_error}"]
 
 
 def _warnings(router: "Router") -> list[str]:

@@ -41,6 +41,7 @@ def _lines(snapshot: dict[str, Any], router: "Router") -> Iterator[str]:
     yield from _latencies(router)
     yield from _others(snapshot, router)
     yield from _prefetch(snapshot["prefetch"])
+    yield from _file_drop(snapshot["file_drop"])
 
 
 def _dimse(router: "Router") -> Iterator[str]:
@@ -88,6 +89,15 @@ def _prefetch(found: dict[str, Any]) -> Iterator[str]:
     for what in ("merged", "instances"):
         yield f"# TYPE router_prefetch_{what} gauge"
         yield f"router_prefetch_{what} {found[what]}"
+
+
+def _file_drop(found: dict[str, Any]) -> Iterator[str]:
+    if not found["configured"]:
+        return
+    for what, kind in (("unconfirmed", "gauge"), ("archived", "counter"), ("rejected", "counter")):
+        name = f"router_file_drop_{what}" + ("_total" if kind == "counter" else "")
+        yield f"# TYPE {name} {kind}"
+        yield f"{name} {found[what]}"
 
 
 def _others(snapshot: dict[str, Any], router: "Router") -> Iterator[str]:

@@ -22,6 +22,7 @@ _LIVE: Final = frozenset(
         "commitment",
         "completion",
         "worklist",
+        "change_feed",
     }
 )
 _LISTENER: Final = frozenset(
@@ -51,6 +52,16 @@ _LIVE_KEYS: Final = {
     "cloud_bridge": _LISTENER,
     "modality_intake": _LISTENER,
     "pacs_bridge": frozenset({"calling_ae_title", "keep_calling_ae"}),
+    "file_drop": frozenset(
+        {
+            "ae_title",
+            "calling_ae_title",
+            "scan_seconds",
+            "settle_seconds",
+            "private_sop_classes",
+            "destinations",
+        }
+    ),
     "prefetch": frozenset(
         {
             "priors",
@@ -74,6 +85,7 @@ _TABLES: Final = {
     "modality_intake": "paths.modality-intake",
     "pacs_bridge": "paths.pacs-bridge",
     "pacs_rest": "pacs.rest",
+    "file_drop": "paths.file-drop",
     "cloud.verify_tls": "cloud.test_only_do_not_verify_tls",
     "cloud.bytes_per_second": "cloud.expected_bytes_per_second",
     "tls": "tls_cert_file",

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from systems.router.config import limits, model
+from systems.router.config.change_feed import change_feed
+from systems.router.config.file_drop import file_drop
 from systems.router.config.prefetch import prefetch
 from systems.router.config.reader import Section
 from systems.router.config.references import check_references
@@ -50,7 +52,10 @@ def parse(values: dict[str, Any], folder: Path) -> model.Config:
     """Validate parsed TOML. See `load`."""
     top = Section(values)
     general = top.section("router", required=True)
-    bridge, intake, pacs = _paths(top.section("paths"), folder)
+    paths = top.section("paths")
+    bridge, intake, pacs = _paths(paths, folder)
+    drop = file_drop(paths, folder)
+    paths.finish()
     peers = tuple(_peer(section, folder) for section in top.sections("peers"))
     destinations = tuple(_destination(section) for section in top.sections("destinations"))
     config = model.Config(
@@ -76,6 +81,8 @@ def parse(values: dict[str, Any], folder: Path) -> model.Config:
         worklist=limits.worklist(top.section("worklist")),
         commitment=limits.commitment(top.section("commitment")),
         completion=limits.completion(top.section("completion")),
+        file_drop=drop,
+        change_feed=change_feed(top.section("change_feed")),
     )
     general.finish()
     top.finish()
@@ -160,7 +167,6 @@ def _paths(section: Section, folder: Path) -> tuple[model.Listener, model.Listen
     pacs.finish()
     cloud = _listener(section.section(model.CLOUD_BRIDGE), model.CLOUD_BRIDGE, folder)
     intake = _listener(section.section(model.MODALITY_INTAKE), model.MODALITY_INTAKE, folder)
-    section.finish()
     return cloud, intake, bridge
 
 

@@ -3,7 +3,10 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
+from systems.router.config.change_feed import ChangeFeed
+from systems.router.config.file_drop import FILE_DROP, FileDrop
 from systems.router.config.limit_values import (
     Alarms,
     Backoff,
@@ -142,6 +145,20 @@ class Listener:
     tls: TlsIdentity | None = None
 
 
+class Source(Protocol):
+    """A path by which objects come in, as far as their routing needs it."""
+
+    @property
+    def name(self) -> str:
+        """The path's name."""
+        ...
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        """Where its objects go when there are no rules."""
+        ...
+
+
 @dataclass(frozen=True)
 class PacsBridge:
     """The path to and from the PACS: its peer and how the router calls there (ROUTER-006)."""
@@ -215,6 +232,8 @@ class Config:
     delivery: Delivery = field(default=Delivery())
     warnings: tuple[str, ...] = field(default=())
     prefetch: Prefetch | None = None
+    file_drop: FileDrop | None = None
+    change_feed: ChangeFeed = field(default=ChangeFeed())
 
     def peer(self, ae_title: str) -> Peer | None:
         """The peer of that AE title, or None."""
@@ -223,6 +242,12 @@ class Config:
     def listener(self, name: str) -> Listener:
         """The listening path of that name."""
         return {CLOUD_BRIDGE: self.cloud_bridge, MODALITY_INTAKE: self.modality_intake}[name]
+
+    def source(self, name: str) -> Source:
+        """The path of that name by which objects come in."""
+        if name == FILE_DROP and self.file_drop is not None:
+            return self.file_drop
+        return self.listener(name)
 
     def destination(self, name: str) -> Destination | None:
         """The destination of that name, or None."""

@@ -16,6 +16,7 @@ def check_references(config: Config) -> None:
     _check_names(config, names, titles)
     for listener in (config.cloud_bridge, config.modality_intake):
         _check_destinations(f"paths.{listener.name}.destinations", listener.destinations, names)
+    _check_file_drop(config, names)
     for index, rule in enumerate(config.rules):
         _check_destinations(f"rules[{index}].destinations", rule.destinations, names)
     if config.worklist.peer and config.worklist.peer not in titles:
@@ -40,6 +41,18 @@ def _check_names(config: Config, names: list[str], titles: list[str]) -> None:
             )
     if sum(destination.kind == "dicomweb" for destination in config.destinations) > 1:
         raise ConfigError("destinations: only one destination may be of kind dicomweb, the [cloud] table")
+
+
+def _check_file_drop(config: Config, names: list[str]) -> None:
+    drop = config.file_drop
+    if drop is None:
+        return
+    _check_destinations("paths.file-drop.destinations", drop.destinations, names)
+    for key, place in (("folder", drop.folder), ("archive", drop.archive), ("rejected", drop.rejected)):
+        if config.data.is_relative_to(place):
+            raise ConfigError(
+                f"paths.file-drop.{key}: {place} holds the router's own data folder; give it another one"
+            )
 
 
 def _check_destinations(key: str, wanted: tuple[str, ...], names: list[str]) -> None:

@@ -1,0 +1,1 @@
+"""A watched folder that feeds the queue (ROUTER-194)."""
