@@ -1,4 +1,4 @@
-"""Acceptance first: deliveries step back while objects arrive, for a bounded time (ROUTER-188).
+"""Acceptance first: deliveries step back while objects arrive, for a bounded time.
 
 Whoever sends is freed as soon as possible, and what was accepted is durable, so its delivery can wait a moment. It does not
 wait for long: each destination steps back for `step_back_seconds` at most and then shares the machine with the intake until
