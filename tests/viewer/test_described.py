@@ -28,7 +28,9 @@ def test_nobody_asked_for_a_viewer(plan: Plan) -> None:
     assert not set(ON_REQUEST) & set(usual)
     assert plan.endpoints().viewer is None
     assert "--cors-origin" not in usual["cloud"].command
-    assert "users" not in tomllib.loads(usual["identity"].files["identity.toml"].decode())
+    identity = usual["identity"].files["identity.toml"].decode()
+    assert plan.credentials.reader_name not in {user["name"] for user in tomllib.loads(identity)["users"]}
+    assert "/callback" not in identity
 
 
 def test_a_viewer_that_is_asked_for_is_known_to_cloud_and_identity_provider(plan: Plan) -> None:
@@ -38,9 +40,10 @@ def test_a_viewer_that_is_asked_for_is_known_to_cloud_and_identity_provider(plan
     command = specs["cloud"].command
     assert command[command.index("--cors-origin") + 1] == endpoint.url
     identity = tomllib.loads(specs["identity"].files["identity.toml"].decode())
-    viewer = next(one for one in identity["applications"] if one.get("public"))
-    assert f"{endpoint.url}/callback" in viewer["redirect_uris"]
-    assert identity["users"][0]["name"] == endpoint.username
+    public = [one for one in identity["applications"] if one.get("public")]
+    (viewer,) = [one for one in public if f"{endpoint.url}/callback" in one["redirect_uris"]]
+    assert viewer["client_id"] == asked.credentials.viewer_client_id
+    assert endpoint.username in {user["name"] for user in identity["users"]}
     assert specs["viewer"].networks == ("cloud",)
 
 
