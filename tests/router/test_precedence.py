@@ -2,15 +2,23 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
 import pytest
 
 from fixtures.waiting import eventually
-from systems.router.config.limit_values import Delivery
+from systems.router.config.limit_values import Backoff, Delivery
+from systems.router.config.model import Destination
+from systems.router.delivery.attempt import Attempt
+from systems.router.delivery.group import WorkerGroup
 from systems.router.delivery.precedence import QUIET_SECONDS, Arriving, StepBack
+from systems.router.store.model import Effect, Task
+from systems.router.store.queue import SqliteQueue
 from tests.router.conftest import MakeRouter
 from tests.router.fakes import FakeCloud, FakePacs, make_dataset, send
+from tests.router.test_store import received
+from tests.router.test_store import run as run_queue
 
 
 def run(seconds: float, work: Callable[[Arriving, StepBack], Awaitable[None]]) -> None:
@@ -97,6 +105,70 @@ def test_time_of_zero_means_never() -> None:
         assert await step_back.wait()
 
     run(0, work)
+
+
+class Carrier:
+    """Delivers everything at once."""
+
+    batch_instances, batch_bytes = 5, 1 << 20
+
+    def __init__(self) -> None:
+        self.delivered: list[str] = []
+        self.happened = asyncio.Event()
+
+    async def deliver(self, tasks: Sequence[Task]) -> list[Attempt]:
+        self.delivered += [task.identity.sop_instance_uid for task in tasks]
+        self.happened.set()
+        return [Attempt(task, Effect.DELIVERED, "0000") for task in tasks]
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+
+def deliver(
+    folder: Path, seconds: float, work: Callable[[Arriving, WorkerGroup, Carrier], Awaitable[None]]
+) -> None:
+    """Let a destination with seven objects work while objects arrive."""
+
+    async def inside(queue: SqliteQueue) -> None:
+        arriving, carrier = Arriving(), Carrier()
+        cloud = Destination("cloud", "dicomweb", "", 2, 0, 5, mandatory=True)
+        step_back = StepBack(arriving, Delivery(seconds))
+        group = WorkerGroup(cloud, queue, carrier, Backoff(0.05, 2, 0.1, 0), step_back)
+        for number in range(7):
+            await queue.accept(received(f"1.{number}"), ["cloud"])
+        try:
+            with arriving.keeping():
+                async with asyncio.timeout(20):
+                    await work(arriving, group, carrier)
+        finally:
+            await group.stop(5)
+
+    run_queue(folder, inside)
+
+
+def test_destination_delivers_nothing_at_first_and_everything_in_the_end(tmp_path: Path) -> None:
+    async def work(arriving: Arriving, group: WorkerGroup, carrier: Carrier) -> None:
+        group.start()
+        await asyncio.sleep(0.3)
+        assert carrier.delivered == []
+        while len(carrier.delivered) < 7:
+            await asyncio.wait_for(carrier.happened.wait(), 10)
+            carrier.happened.clear()
+        assert arriving.busy, "the time to step back was not what let it go on"
+
+    deliver(tmp_path, 1.5, work)
+
+
+def test_probe_of_a_destination_that_was_away_does_not_wait(tmp_path: Path) -> None:
+    async def work(_: Arriving, group: WorkerGroup, carrier: Carrier) -> None:
+        group.gate.failed("away", None)
+        group.start()
+        await asyncio.wait_for(carrier.happened.wait(), 10)
+        await asyncio.sleep(0.3)
+        assert len(carrier.delivered) == 1, "what follows the probe has to wait like anything else"
+
+    deliver(tmp_path, 60, work)
 
 
 @pytest.mark.parametrize("seconds", ["0", "0.5"])
