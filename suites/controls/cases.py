@@ -6,6 +6,7 @@ everything is shown by the tests it spares.
 
 from suites.controls.case import Case
 from suites.controls.cases_around_access import AROUND_ACCESS
+from suites.controls.cases_around_keeping import AROUND_KEEPING
 from suites.controls.cases_around_pacs import AROUND_PACS
 from suites.controls.cases_around_priors import AROUND_PRIORS
 from suites.controls.cases_around_router import AROUND_ROUTER
@@ -17,6 +18,7 @@ CASES: tuple[Case, ...] = (
     *AROUND_ROUTER,
     *AROUND_PRIORS,
     *AROUND_TRUTH,
+    *AROUND_KEEPING,
     *AROUND_ACCESS,
     *AROUND_SERVICE,
 )

@@ -5,6 +5,8 @@ import socket
 import time
 import tomllib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +18,7 @@ from fixtures.deployment.deployment import Deployment
 from fixtures.deployment.owner import processes_of
 from fixtures.deployment.runs import LABEL, RECORD, RUN_VARIABLE
 from fixtures.deployment.viewer import prepared_files
-from fixtures.reporting.run import REPOSITORY
+from fixtures.reporting.run import REPOSITORY, suite_run
 from fixtures.traceability import needs, requirement
 from fixtures.world import World
 from fixtures.world.stage import MakeWorld
@@ -31,7 +33,7 @@ DECLARED: dict[str, Any] = tomllib.loads((REPOSITORY / "infra" / "parameters.tom
 @needs("control")
 @pytest.mark.lasting(20)
 def test_new_environment_is_as_declared_empty_and_leaves_no_trace(
-    world: World, make_world: MakeWorld
+    world: World, make_world: MakeWorld, pytestconfig: pytest.Config
 ) -> None:
     """Brought up twice: at once everything serves, is set up as declared and holds nothing; torn down, nothing remains.
 
@@ -45,9 +47,7 @@ def test_new_environment_is_as_declared_empty_and_leaves_no_trace(
     for number in (1, 2):
         run_dir = world.deployment.run_dir.with_name(f"{world.deployment.run_id}-new{number}")
         began = time.monotonic()
-        with deploy(
-            world.profile, world.deployment.runner, run_dir, also=also if number == 1 else ()
-        ) as fresh:
+        with _deployed(world, run_dir, pytestconfig, also if number == 1 else ()) as fresh:
             taken.append(time.monotonic() - began)
             new = make_world(fresh)
             new.begin()
@@ -65,6 +65,16 @@ def test_new_environment_is_as_declared_empty_and_leaves_no_trace(
         f"{'All systems with the viewer' if also else 'All systems (the viewer is not prepared here)'} came up twice as "
         "declared and empty; after the end no process, container, network, port, data or temporary folder was left."
     )
+
+
+def _deployed(
+    world: World, run_dir: Path, config: pytest.Config, also: tuple[str, ...]
+) -> AbstractContextManager[Deployment]:
+    """A deployment as the standing one was made, in the sabotaged world that was asked for."""
+    sabotage, runner = suite_run(config).sabotage, world.deployment.runner
+    if sabotage is not None:
+        return sabotage.deployed(world.profile, runner, run_dir)
+    return deploy(world.profile, runner, run_dir, also=also)
 
 
 def _serves_at_once_and_is_empty(new: World) -> None:

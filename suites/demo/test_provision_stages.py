@@ -33,7 +33,7 @@ def _pacs_alone(world: World) -> Study:
 def _push(world: World) -> Study:
     study = world.series(instances=1, matrix=16)
     world.arrange(study, "pacs")
-    assert world.push_from_pacs(study).succeeded
+    assert world.push_from_pacs(study).succeeded, "the PACS cannot send to the router any more"
     world.expect("cloud", [study], second_look=False)
     return study
 
