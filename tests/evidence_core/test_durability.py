@@ -63,6 +63,14 @@ def test_sync_after_the_answer_does_not_count() -> None:
     assert len(what_was_missing(calls, UID, port=PORT)) == 2
 
 
+def test_answer_on_a_socket_of_a_containers_network_counts_and_on_another_port_does_not() -> None:
+    *others, answer = trace()
+    unnamed = replace(answer, target="TCP:[4522610]")
+    assert what_was_missing([*others, unnamed], UID, port=PORT) == []
+    other = replace(answer, target=answer.target.replace(f":{PORT}->", ":9->"))
+    assert what_was_missing([*others, other], UID, port=PORT) != []
+
+
 def test_new_name_of_a_renamed_file_has_to_be_synced() -> None:
     calls = trace()
     calls[3] = call("rename", 4, "/data/spool/other/1.dcm", source=PACK, new=True)
