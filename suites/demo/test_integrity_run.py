@@ -8,7 +8,8 @@ import pytest
 
 from fixtures.traceability import needs, requirement
 from fixtures.world import World
-from suites.demo.mixed import Step, plan, play, shrunk
+from suites.demo.mixed import plan, play, shrunk
+from suites.demo.mixed_model import Step
 
 pytestmark = pytest.mark.demo
 
