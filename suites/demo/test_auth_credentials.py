@@ -34,7 +34,7 @@ def test_wrong_secret_is_noticed_and_its_correction_needs_no_restart(world: Worl
     asked, began = world.token_mark(), time.monotonic()
     with files.replaced(SECRET_FILE, WRONG.encode()):
         # The router goes on with the token it has: a hospital notices a wrong secret when that one ends.
-        assert world.renew_router_token().status != 0x0000
+        assert world.renew_router_token().status != 0x0000, "a token was had with a wrong secret"
         tested = world.connection_tests()["oauth"]
         assert not tested.passed
         assert "401" in tested.detail, tested.detail

@@ -127,7 +127,9 @@ def test_token_service_down_is_felt_when_the_token_ends(world: World) -> None:
             world.wait_until(begun + LIFE + 0.5)
             connections, since = _identity_connections(world), time.monotonic()
             answers = world.send([refused], "bridge").statuses
-            assert set(answers) <= {NO_RESOURCES, NOT_AUTHORISED}, answers
+            assert set(answers) <= {NO_RESOURCES, NOT_AUTHORISED}, (
+                f"the token service is dead and the token has ended, and stores were answered {answers}"
+            )
             assert world.send([late], "intake").all_success
             world.expect("pacs", [early, late])
             world.pause(1.5)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
@@ -19,29 +18,8 @@ pytestmark = pytest.mark.router
 DELETES = {"DICOM Data Owner", "globalAdmin"}
 
 
-def _token_requests(world: World, mark: int) -> list[dict[str, Any]]:
-    """What the router's application asked of the identity provider after a mark."""
-    client = world.deployment.identity.applications["router"].client_id
-    return [r for r in world.identity_admin.requests(mark) if r["client_id"] == client]
-
-
-def _mark(world: World) -> int:
-    return max((int(r["sequence"]) for r in world.identity_admin.requests()), default=0)
-
-
 def _stores(status: int, times: int | None = None) -> Rule:
     return Rule(f"{status} for stores", link.respond(status, ""), Match(method="POST", times=times))
-
-
-@contextmanager
-def _secret_expired(world: World) -> Iterator[None]:
-    """Let the identity provider know another secret than the router has."""
-    application = world.deployment.identity.applications["router"]
-    world.identity_admin.set_application(application.client_id, secret="another-secret-of-this-test")  # noqa: S106
-    try:
-        yield
-    finally:
-        world.identity_admin.set_application(application.client_id, secret=application.secret)
 
 
 @contextmanager
@@ -68,11 +46,11 @@ def test_token_in_both_forms(world: World, variant_world: VariantWorld, form: st
 
 
 def _asks_for_token(world: World, form: str) -> None:
-    mark = _mark(world)
+    mark = world.token_mark()
     result = world.connection_tests()["oauth"]
     assert result.passed, result.detail
     assert "eyJ" not in result.detail, "ROUTER-009: never the token"
-    asked = _token_requests(world, mark)
+    asked = world.token_requests(mark)
     assert asked, "ROUTER-120: no token was asked for"
     for request in asked:
         assert (request["form"], request["grant_type"]) == (form, "client_credentials"), (
@@ -90,11 +68,11 @@ def test_one_token_serves_all_workers(world: World) -> None:
     """Forty stores by both paths ask for no new token while the old one is good."""
     warm, *studies = world.sized_studies(count=5, instances=10)
     assert world.send([warm], "bridge").all_success
-    mark = _mark(world)
+    mark = world.token_mark()
     assert world.send(studies[:2], "bridge").all_success
     assert world.send(studies[2:], "intake").all_success
     world.expect("cloud", [warm, *studies])
-    asked = _token_requests(world, mark)
+    asked = world.token_requests(mark)
     assert len(asked) <= 1, f"ROUTER-121: {len(asked)} token requests for 40 stores"
 
 
@@ -105,13 +83,13 @@ def test_one_401_means_one_renewal_and_one_repeat(world: World) -> None:
     before, study = world.sized_studies(count=2, instances=1)
     uid = study.instances[0].sop_instance_uid
     assert world.send([before], "bridge").all_success, "a router that was just started has no token yet"
-    mark = _mark(world)
+    mark = world.token_mark()
     with world.cloud_answers(_stores(401, times=1)):
         sent = world.send([study], "bridge")
         tries = [e for e in world.link_since(world.rules_since) if uid in e.uids]
     assert sent.all_success, f"ROUTER-121: {sent.describe()}"
     assert [e.status for e in tries] == [401, 200], f"ROUTER-121: {[e.status for e in tries]}"
-    assert len(_token_requests(world, mark)) == 1, "ROUTER-121: exactly one forced renewal"
+    assert len(world.token_requests(mark)) == 1, "ROUTER-121: exactly one forced renewal"
     world.expect("cloud", [study])
 
 
@@ -139,7 +117,7 @@ def test_authorisation_failure_holds_the_queue(world: World) -> None:
     """A secret that has expired pauses the cloud's queue: no task fails for good, 0124 at the bridge, and all is delivered later."""
     queued, asked = world.sized_studies(count=2, instances=2)
     dead = len(world.router.dead_letters())
-    with _secret_expired(world), world.cloud_answers(_stores(401)):
+    with world.secret_changed(), world.cloud_answers(_stores(401)):
         assert world.send([queued], "intake").all_success
         refused = world.send([asked], "bridge").outcomes[0]
         assert refused.status == 0x0124, f"ROUTER-122: {shown(refused.status)} {refused.comment}"
