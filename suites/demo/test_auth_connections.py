@@ -67,7 +67,7 @@ def test_wrong_certificate_gets_no_token(world: World) -> None:
 
 
 @requirement("CLAIM-AUTH-07")
-@needs("http-interposer")
+@needs("http-interposer", "router-admin")
 def test_redirect_to_another_host_is_not_followed(world: World) -> None:
     """Answered with a redirect to a host with a good certificate, the router asks nobody there and says that it failed.
 

@@ -20,7 +20,7 @@ WRONG = "wrong-secret-of-this-test"
 
 
 @requirement("CLAIM-AUTH-05")
-@needs("control", "identity-admin", "http-interposer")
+@needs("control", "identity-admin", "http-interposer", "router-admin")
 def test_wrong_secret_is_noticed_and_its_correction_needs_no_restart(world: World) -> None:
     """The OAuth test names status and error, bridge stores are 0124, the rest waits; corrected, all of it arrives.
 
@@ -72,7 +72,7 @@ OTHER_REQUESTS = 4
 
 
 @requirement("CLAIM-AUTH-06")
-@needs("identity-admin", "http-interposer", "migration")
+@needs("identity-admin", "http-interposer", "migration", "router-admin")
 def test_router_and_viewer_can_share_a_registration(world: World) -> None:
     """With one identity for both, store, search, open and migrate work.
 
@@ -93,7 +93,7 @@ def test_router_and_viewer_can_share_a_registration(world: World) -> None:
 
 
 @requirement("CLAIM-AUTH-06")
-@needs("identity-admin", "http-interposer", "migration")
+@needs("identity-admin", "http-interposer", "migration", "router-admin")
 @pytest.mark.lasting(8)
 def test_revoking_the_router_leaves_the_viewer_working(world: World) -> None:
     """With two registrations of smaller roles everything works; with the router's disabled the viewer goes on, uploads wait.

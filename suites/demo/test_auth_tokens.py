@@ -23,7 +23,7 @@ its tokens are refused when their life ends, as with a tolerance of 0."""
 
 
 @requirement("CLAIM-AUTH-04")
-@needs("identity-admin", "http-interposer")
+@needs("identity-admin", "http-interposer", "router-admin")
 @pytest.mark.lasting(20)
 def test_transfers_outlive_their_tokens(world: World) -> None:
     """Stores on both paths over three lives of a token, and a C-MOVE longer than one: everything arrives, nobody sees a 401.
@@ -63,7 +63,7 @@ def test_transfers_outlive_their_tokens(world: World) -> None:
 
 
 @requirement("CLAIM-AUTH-04")
-@needs("identity-admin", "http-interposer", "control")
+@needs("identity-admin", "http-interposer", "control", "router-admin")
 def test_changed_signing_key_costs_one_renewal(world: World) -> None:
     """After a change of the signing key all workers meet a 401, each at most once, and one of them renews the token for all.
 
@@ -100,7 +100,7 @@ def test_changed_signing_key_costs_one_renewal(world: World) -> None:
 
 
 @requirement("CLAIM-AUTH-10")
-@needs("identity-admin", "http-interposer", "migration")
+@needs("identity-admin", "http-interposer", "migration", "router-admin")
 @pytest.mark.parametrize("minutes", [-4, 4])
 def test_clock_off_by_four_minutes_does_no_harm(world: World, minutes: int) -> None:
     """With the identity provider 4 min behind or ahead both paths, query and migration work, with hardly a new token for all of it.
@@ -122,7 +122,7 @@ def test_clock_off_by_four_minutes_does_no_harm(world: World, minutes: int) -> N
 
 
 @requirement("CLAIM-AUTH-10")
-@needs("identity-admin", "http-interposer", "migration")
+@needs("identity-admin", "http-interposer", "migration", "router-admin")
 @pytest.mark.parametrize("minutes", [-10, 10])
 def test_clock_off_by_ten_minutes_fails_openly_and_loses_nothing(world: World, minutes: int) -> None:
     """With 10 min a store at the bridge is 0124, what a modality sends waits; set right, all is delivered and listed in order.
@@ -156,7 +156,7 @@ def test_clock_off_by_ten_minutes_fails_openly_and_loses_nothing(world: World, m
 
 
 @requirement("CLAIM-AUTH-10")
-@needs("migration")
+@needs("migration", "router-admin")
 def test_study_of_tomorrow_is_taken_by_its_date_as_written(world: World) -> None:
     """Dates in the future and times without a zone arrive unchanged; a migration goes by the date as written and says so.
 

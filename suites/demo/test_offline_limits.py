@@ -40,7 +40,7 @@ def _limits(world: World) -> Limits:
 
 
 @requirement("CLAIM-OFFLINE-05")
-@needs("link", "control")
+@needs("link", "control", "router-admin")
 @pytest.mark.lasting(8)
 def test_full_spool_refuses_and_what_was_accepted_is_delivered(world: World) -> None:
     """In a long outage the spool warns, then refuses with A700; restored, all that was accepted arrives and intake resumes.
@@ -108,7 +108,7 @@ TOLERANCE = 300
 
 
 @requirement("CLAIM-OFFLINE-06")
-@needs("control", "identity-admin", "http-interposer")
+@needs("control", "identity-admin", "http-interposer", "router-admin")
 @pytest.mark.lasting(14)
 def test_token_service_down_is_felt_when_the_token_ends(world: World) -> None:
     """With the token service dead uploads go on while the token lives, wait after that, and all arrive when it is back.

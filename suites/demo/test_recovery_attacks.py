@@ -149,7 +149,7 @@ def test_router_with_read_and_store_rights_works_and_its_secret_destroys_nothing
 
 
 @requirement("CLAIM-RECOVERY-08")
-@needs("identity-admin", "http-interposer", "change-feed")
+@needs("identity-admin", "http-interposer", "change-feed", "router-admin")
 def test_bulk_update_with_the_stolen_secret_destroys_nothing(world: World) -> None:
     """A bulk update is refused or, as the right to store covers it (AUTH-022), leaves each original retrievable, with a trace.
 
@@ -186,7 +186,7 @@ def _originals(world: World, study: Study) -> list[bytes]:
 
 
 @requirement("CLAIM-RECOVERY-08")
-@needs("identity-admin", "http-interposer")
+@needs("identity-admin", "http-interposer", "router-admin")
 def test_what_the_demos_own_role_exposes_is_said(world: World) -> None:
     """The same attacks with the demo's Data Owner role, on a study of no worth: what they could do is in the report.
 
