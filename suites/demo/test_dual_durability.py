@@ -136,8 +136,10 @@ def _go_every_way(world: World, studies: Sequence[Study]) -> None:
     world.expect_both([first, second, other], within=120)
 
     world.arrange(pushed, "pacs")
-    job = world.push_from_pacs(pushed)
-    assert job.state == "Success", job.error
+    # On a busy machine the PACS's timer of 10 s may end the first attempt; the upload goes on, and a repeat is answered from it.
+    eventually(
+        lambda: world.push_from_pacs(pushed).succeeded, within=90, because="the PACS's push to end in success"
+    )
     world.expect("cloud", [pushed], second_look=False)
 
     assert not world.delete_from_cloud(pushed.study_instance_uid)
