@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -21,11 +21,13 @@ from systems.router.migration.model import Selection
 from systems.router.migrations import Migrations
 from systems.router.runtime import Router, distribution_version, make_tokens
 
+T = TypeVar("T")
+
 log = logging.getLogger("systems.router")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command and exit: 0 done, 1 a migration failed or a reconciliation found differences, 2 wrong usage or configuration, 3 no port or folder."""
+    """Run the command and exit: 0 done, 1 a migration failed or differences were found, 2 wrong usage or configuration, 3 no port or folder."""
     options = _parser().parse_args(arguments)
     try:
         config = load(options.config)
@@ -65,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     migrate.add_argument("--dry-run", action="store_true", help="only list what would be migrated")
     _add_reconcile(commands)
+    _add_change_feed(commands)
     return parser
 
 
@@ -83,6 +86,34 @@ def _add_reconcile(commands: Any) -> None:
     command.add_argument("--json", action="store_true", help="print the report as JSON, not as text")
 
 
+def _add_change_feed(commands: Any) -> None:
+    text = "print the cloud's change feed as JSON lines; deletes nothing unless told so three times"
+    command = _command(commands, "change-feed", text, _change_feed)
+    command.add_argument(
+        "--offset",
+        type=int,
+        default=0,
+        metavar="N",
+        help="where to begin: after sequence number N (v1), without the first N entries (v2)",
+    )
+    command.add_argument("--limit", type=int, metavar="N", help="at most so many entries")
+    command.add_argument("--metadata", action="store_true", help="with each instance's attributes")
+    command.add_argument(
+        "--reconcile",
+        action="store_true",
+        help="with what this router delivered; exit 1 when the feed lacks something of it",
+    )
+    command.add_argument(
+        "--purge",
+        action="append",
+        metavar="UID",
+        help="delete this study from the cloud instead of reading; may be repeated; needs change_feed.allow_purge",
+    )
+    command.add_argument(
+        "--yes-delete-studies", action="store_true", help="confirms that --purge deletes studies"
+    )
+
+
 def _command(commands: Any, name: str, text: str, run: Any) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     command.add_argument(
@@ -95,7 +126,7 @@ def _command(commands: Any, name: str, text: str, run: Any) -> argparse.Argument
     return command
 
 
-def _run(work: Coroutine[Any, Any, int]) -> int:
+def _run(work: Coroutine[Any, Any, T]) -> T:
     with asyncio.Runner(loop_factory=RouterLoop) as runner:
         return runner.run(work)
 
@@ -158,6 +189,27 @@ def _reconcile(config: Config, options: argparse.Namespace) -> int:
         return 0 if found["agrees"] else 1
 
     return _run(work())
+
+
+def _change_feed(config: Config, options: argparse.Namespace) -> int:
+    # Only this command needs them, and every start would pay for them.
+    from systems.router.feed.command import delete, read  # noqa: PLC0415
+    from systems.router.feed.reader import Wanted  # noqa: PLC0415
+
+    if options.purge:
+        work = delete(config, options.purge, confirmed=options.yes_delete_studies, make_tokens=make_tokens)
+        outcomes = _run(work)
+        for outcome in outcomes:
+            _print_line(outcome)
+        return 0 if all(row["outcome"] in ("deleted", "not there") for row in outcomes) else 1
+    query = {key: str(value) for key in ("offset", "limit") if (value := getattr(options, key)) is not None}
+    query |= {key: str(getattr(options, key)) for key in ("metadata", "reconcile")}
+    wanted = Wanted.from_query(query)
+    return 0 if _run(read(config, wanted, make_tokens, _print_line)) else 1
+
+
+def _print_line(line: dict[str, Any]) -> None:
+    print(orjson.dumps(line).decode())
 
 
 def _migrate(config: Config, options: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
 from systems.router.admin.answers import Json, Route, problem
+from systems.router.admin.change_feed import ChangeFeedRoutes
 from systems.router.admin.prefetch import PrefetchRoutes
 from systems.router.admin.routes import Routes
 from systems.router.errors import ResourceError
@@ -28,7 +29,11 @@ class AdminServer:
 
     def __init__(self, router: "Router", token: str) -> None:
         self._token = token
-        routes = [*Routes(router).table(), *PrefetchRoutes(router.prefetch).table()]
+        routes = [
+            *Routes(router).table(),
+            *PrefetchRoutes(router.prefetch).table(),
+            *ChangeFeedRoutes(router).table(),
+        ]
         description = openapi(routes, router.version)
 
         async def describe(_: Request) -> Response:
