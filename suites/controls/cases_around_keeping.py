@@ -1,6 +1,6 @@
 """The controls of `fixtures/sabotage/around_keeping.py`: what must turn red in each world, and what must stay green."""
 
-from suites.controls.case import ABSENT, CUT_OFF, ECHOES, LOST, TOKEN, Case, Red, case_of
+from suites.controls.case import ABSENT, ALTERED, CUT_OFF, ECHOES, LOST, TOKEN, Case, Red, case_of
 
 NEW_ENVIRONMENT = (
     "test_provision_environment.py::test_new_environment_is_as_declared_empty_and_leaves_no_trace"
@@ -92,7 +92,7 @@ AROUND_KEEPING: tuple[Case, ...] = (
             Red(
                 "CLAIM-MIGRATE-08",
                 "test_migrate_round_trip.py::test_migrated_studies_come_back_unchanged",
-                "encoded anew",
+                ALTERED,
             )
         ],
         ECHOES,
