@@ -119,10 +119,15 @@ NARROW = Variant(
         "alarms.destination_down_seconds": "0.3",
         "alarms.oldest_task_seconds": "0.3",
         "timers.grace_seconds": "3",
+        "paths.file-drop.folder": '"../data/drop"',
+        "paths.file-drop.destinations": '["ORTHANC", "cloud"]',
+        "paths.file-drop.scan_seconds": "0.1",
+        "paths.file-drop.settle_seconds": "0.5",
     },
     replaced={'name = "cloud"\nkind = "dicomweb"': 'name = "cloud"\nkind = "dicomweb"\nmax_failures = 2'},
 )
-"""Small limits, so that reaching them takes no time (ROUTER-091, 108, 125, 127, 161, 176, 186)."""
+"""Small limits, so that reaching them takes no time (ROUTER-091, 108, 125, 127, 161, 176, 186); it also
+watches a folder beside its data (ROUTER-194)."""
 
 FULL = Variant("full", keys={"spool.hard_limit_bytes": "1500000"})
 """A spool of its own that is soon full: dead letters of other tests would take its room (ROUTER-185)."""

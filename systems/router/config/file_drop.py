@@ -37,9 +37,9 @@ def file_drop(paths: Section, folder: Path) -> FileDrop | None:
     if not paths.has(FILE_DROP):
         return None
     section = paths.section(FILE_DROP)
-    watched = (folder / section.text("folder")).absolute()
+    watched = (folder / section.text("folder")).resolve()
     places = {
-        key: (folder / section.text(key, f"{watched}-{key}")).absolute() for key in ("archive", "rejected")
+        key: (folder / section.text(key, f"{watched}-{key}")).resolve() for key in ("archive", "rejected")
     }
     for key, place in places.items():
         if place.is_relative_to(watched) or watched.is_relative_to(place):

@@ -49,7 +49,7 @@ def _check_file_drop(config: Config, names: list[str]) -> None:
         return
     _check_destinations("paths.file-drop.destinations", drop.destinations, names)
     for key, place in (("folder", drop.folder), ("archive", drop.archive), ("rejected", drop.rejected)):
-        if config.data.is_relative_to(place):
+        if config.data.resolve().is_relative_to(place):
             raise ConfigError(
                 f"paths.file-drop.{key}: {place} holds the router's own data folder; give it another one"
             )
