@@ -93,6 +93,27 @@ def test_connection_closed_while_idle_is_replaced(recorder: Recorder) -> None:
     assert server.connections == 3
 
 
+@pytest.mark.parametrize(("stated", "connections"), [("timeout=1", 2), ("timeout=60", 1), ("", 1)])
+def test_connection_is_not_used_near_the_end_that_the_server_has_stated(
+    recorder: Recorder, stated: str, connections: int
+) -> None:
+    """Orthanc closes after an idle second; a close that is still on its way cannot be seen."""
+    header = f"Keep-Alive: {stated}\r\n" if stated else ""
+    said = f"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{header}\r\n".encode()
+
+    def play(connection: socket.socket, _number: int) -> bool:
+        connection.sendall(said)
+        return True
+
+    with scripted(play) as server:
+        client = HttpClient(server.url, recorder=recorder)
+        client.request("GET", "/")
+        time.sleep(0.6)  # the idle time is the subject of this test
+        client.request("GET", "/")
+
+    assert server.connections == connections
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_request_that_may_have_been_received_is_never_sent_again(recorder: Recorder, method: str) -> None:
     def close_second(connection: socket.socket, number: int) -> bool:
