@@ -181,7 +181,10 @@ def test_stopped_paths_behave_as_the_demo_says(world: World) -> None:
     running = world.router.status()["started"]
     with world.path_stopped("cloud-bridge"), world.path_stopped("pacs-bridge"):
         echo = world.modality("ORTHANC").echo(world.bridge)
-        assert echo.association == "refused", f"the stopped listener still answers: {echo.association}"
+        # A published container port takes the connection and ends it.
+        assert echo.association in ("refused", "aborted"), (
+            f"the stopped listener still answers: {echo.association}"
+        )
         assert world.query_from_pacs(keys).http_status == 500
         assert prepared.run().state == "Failure"
         for search in local_searches(held):
