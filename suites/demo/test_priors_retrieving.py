@@ -12,8 +12,8 @@ import pytest
 from fixtures.clients import link
 from fixtures.clients.link import Match, Rule
 from fixtures.data import Study
-from fixtures.evidence.ratio import timed
-from fixtures.traceability import needs, requirement
+from fixtures.evidence.ratio import QUIET_BAND, timed
+from fixtures.traceability import blocked, needs, requirement
 from fixtures.waiting import eventually
 from fixtures.world import World, rules
 from fixtures.world.asking import PACS_AE
@@ -165,16 +165,21 @@ def test_prior_is_there_at_once_and_a_large_one_begins_as_soon(world: World) -> 
     """
     studies = {count: world.series(instances=count, matrix=16) for count in _SIZES}
     world.store_in_cloud(list(studies.values()))
-    moves = {count: _to_pacs(world, study) for count, study in studies.items()}
+    moves, noise = {count: _to_pacs(world, study) for count, study in studies.items()}, 1.0
     if _out_of_line(moves) or _late(moves):
         with world.alone():
             for _ in range(_TIMES_ALONE):
                 moves = {count: _to_pacs(world, study) for count, study in studies.items()}
                 if not (_out_of_line(moves) or _late(moves)):
                     break
+                noise = _to_pacs(world, studies[50]).whole / moves[50].whole
     for count, moved in moves.items():
         world.evidence.figure(f"first of {count} images", round(moved.first, 3), "s")
         world.evidence.figure(f"all of {count} images", round(moved.whole, 3), "s")
+    if _out_of_line(moves) and not QUIET_BAND[0] <= noise <= QUIET_BAND[1]:
+        blocked(
+            f"too noisy to tell: {_out_of_line(moves)}, but the same 50 images took {noise:.2f} times as long again"
+        )
     assert not _out_of_line(moves), f"CLAIM-PRIORS-05: {_out_of_line(moves)}"
     world.expect("pacs", [studies[1], studies[50]])
     assert world.held("pacs", [studies[500]]) == studies[500].sop_instance_uids
