@@ -11,7 +11,7 @@ from fixtures.deployment.attempt import attempt
 from fixtures.traceability import needs, requirement
 from fixtures.waiting import eventually
 from fixtures.world import World
-from fixtures.world.router_file import FILE, edited, with_keys
+from fixtures.world.router_file import FILE, edited, require_file, with_keys
 
 pytestmark = pytest.mark.demo
 
@@ -91,6 +91,7 @@ def test_wrong_input_is_refused_at_the_start_and_named(world: World) -> None:
     CLAIM-PROVISION-03: on the ports and the folder of the running router, so a start that got as far as using them would
     end with 3, as it does with the right inputs.
     """
+    require_file(world.deployment)
     spec = world.control.change("router", lambda described: described)
     text, secrets = spec.files[FILE].decode(), _secrets(world)
     right = attempt(world.deployment, spec, spec.files, spec.environment)

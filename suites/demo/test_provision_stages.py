@@ -16,7 +16,7 @@ from fixtures.traceability import needs, requirement
 from fixtures.waiting import eventually
 from fixtures.world import World
 from fixtures.world.orders import order_for, place, run
-from fixtures.world.router_file import FILE, with_keys
+from fixtures.world.router_file import FILE, require_file, with_keys
 
 pytestmark = pytest.mark.demo
 
@@ -180,6 +180,7 @@ def test_defaults_are_enough_and_deploying_again_changes_nothing(world: World) -
 
     CLAIM-PROVISION-08: one setting changed, only the router is restarted, and nothing is lost.
     """
+    require_file(world.deployment)
     roles = [role for role in ("pacs", "router", "link", "cloud", "identity") if world.deployment.has(role)]
     original = world.control.change("router", lambda spec: spec)
     try:
