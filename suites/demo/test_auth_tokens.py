@@ -30,7 +30,7 @@ def test_transfers_outlive_their_tokens(world: World) -> None:
 
     CLAIM-AUTH-04.
     """
-    stored = world.series(instances=40, matrix=16)
+    stored = world.series(instances=28, matrix=16)
     world.store_in_cloud([stored])
     asked, passed = world.token_mark(), world.link_mark()
     with world.tokens_like(life=LIFE, clock=-TOLERANCE):
@@ -183,8 +183,8 @@ def test_study_of_tomorrow_is_taken_by_its_date_as_written(world: World) -> None
 
 SHORT_LIFE = 240
 """Tokens of 4 min: 10 min behind they have ended even for a service that forgives 5 min, 4 min behind they have not."""
-_SLOW_RETRIEVALS = rules.reads("slow retrievals", link.delay(0.6), rules.ONE_INSTANCE)
-_PAUSE = 0.35
+_SLOW_RETRIEVALS = rules.reads("slow retrievals", link.delay(1.0), rules.ONE_INSTANCE)
+_PAUSE = 0.8
 
 
 def _search_status(world: World, token: str) -> int:
