@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import tempfile
 from dataclasses import dataclass
 from email.message import Message
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from systems.router.cloud.errors import CloudAnswerError, CloudUnauthorisedError, CloudUnreachableError
 from systems.router.cloud.http import CloudHttp, retry_after, why
@@ -128,12 +129,26 @@ def _unwrap(target: Path, content_type: str) -> None:
     message = Message()
     message["Content-Type"] = content_type
     boundary = b"--" + str(message.get_param("boundary", "", unquote=True)).encode()
-    content = target.read_bytes()
-    start = content.find(b"\r\n\r\n", content.find(boundary))
-    end = content.rfind(b"\r\n" + boundary)
-    if start < 0 or end < start:
-        raise CloudAnswerError("the multipart answer holds no part", 200)
-    target.write_bytes(content[start + 4 : end])
+    with target.open("r+b") as file:
+        head = file.read(_HEAD)
+        start = head.find(b"\r\n\r\n", head.find(boundary)) + 4
+        tail_at = max(0, file.seek(0, os.SEEK_END) - _HEAD)
+        file.seek(tail_at)
+        found = file.read().rfind(b"\r\n" + boundary)
+        end = tail_at + found
+        if start < 4 or found < 0 or end < start:
+            raise CloudAnswerError("the multipart answer holds no part", 200)
+        _keep(file, start, end)
+
+
+def _keep(file: IO[bytes], start: int, end: int) -> None:
+    """Move what lies between two places to the beginning, piece by piece, and cut off the rest."""
+    for at in range(start, end, _CHUNK):
+        file.seek(at)
+        piece = file.read(min(_CHUNK, end - at))
+        file.seek(at - start)
+        file.write(piece)
+    file.truncate(end - start)
 
 
 def data_set_digest(part10: Path) -> str:
