@@ -22,7 +22,7 @@ DURING, AFTER = 2.0, 1.3
 HELD = 2000
 """Instances in the PACS while its times are taken."""
 _PER_STUDY = 500
-_MIGRATED = 24
+_MIGRATED = 40
 _STORED = 3
 Times = tuple[float, float, float, float]
 
