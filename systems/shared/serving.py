@@ -16,6 +16,7 @@ import uvicorn
 
 BAD_USAGE = 2
 UNAVAILABLE = 3
+_CLOSING_SECONDS = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -118,6 +119,26 @@ class _Server(uvicorn.Server):
 
     def capture_signals(self) -> Any:
         return _Captured(self)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End, without waiting for peers that leave the closing of a TLS connection unanswered (RFC 8446 section 6.1)."""
+        ending = asyncio.create_task(self._end_closed_connections())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            ending.cancel()
+
+    async def _end_closed_connections(self) -> None:
+        closed: set[int] = set()
+        while True:
+            await asyncio.sleep(_CLOSING_SECONDS)
+            transports = [connection.transport for connection in self.server_state.connections]
+            # With nothing left to send all answers are out.
+            silent = [t for t in transports if t and t.is_closing() and not t.get_write_buffer_size()]
+            for transport in silent:
+                if id(transport) in closed:
+                    transport.abort()
+            closed = {id(transport) for transport in silent}
 
 
 class _Captured:
