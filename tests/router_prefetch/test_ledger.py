@@ -159,7 +159,9 @@ def test_done_triggers_name_nobody_any_more(tmp_path: Path) -> None:
         await book.studies(item, [StudyOutcome("1.2", "present", "", 0)])
         assert _naming(tmp_path, b"SECRET-ID"), "the search finds nothing even while the patient is needed"
         await book.finish(item, "done")
-        assert _naming(tmp_path, b"SECRET-ID") == [], "CLAIM-INTEGRITY-07: left behind in the database's files"
+        assert _naming(tmp_path, b"SECRET-ID") == [], (
+            "CLAIM-INTEGRITY-07: left behind in the database's files"
+        )
         report = await book.report(item.number)
         assert report is not None
         assert report["studies"] == [

@@ -69,6 +69,7 @@ def test_somebody_elses_systems_are_never_sabotaged(tmp_path: Path) -> None:
     class Theirs:
         name = "theirs"
         roles: ClassVar[dict[str, dict[str, object]]] = {}
+        systems: ClassVar[dict[str, str]] = {}
 
     sabotage = SABOTAGES["cloud-loses-every-tenth"]
     with (
