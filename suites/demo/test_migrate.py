@@ -172,5 +172,5 @@ def test_the_pacs_is_lighter_by_what_was_migrated(world: World) -> None:
         because="the files of the migrated studies to leave the PACS storage",
     )
     assert freed
-    world.evidence.figure("freed in the PACS", before.disk_bytes - after.disk_bytes, "bytes")
+    world.evidence.figure("freed in the PACS", round((before.disk_bytes - after.disk_bytes) / 1e6, 1), "MB")
     world.evidence.note("The PACS lost exactly the two migrated studies, in its counts and on its disk.")
