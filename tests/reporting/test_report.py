@@ -39,7 +39,7 @@ def test_bad(evidence):
     assert "hunter2/secret" == "", "token eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln refused for hunter2/secret"
 
 @requirement("CLAIM-PREFETCH-01")
-@needs("prefetch")
+@needs("hosted")
 def test_absent(): pass
 """
 
