@@ -26,7 +26,7 @@ BESIDE = "test_dual_concurrent.py"
 
 AROUND_PACS: tuple[Case, ...] = (
     case_of(
-        "cloud-loses-every-tenth",
+        "cloud-loses-every-second",
         [
             Red("CLAIM-DUAL-01", NEW_STUDY, LOST),
             Red("CLAIM-PUSH-01", PUSH, LOST),

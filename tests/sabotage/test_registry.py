@@ -19,7 +19,7 @@ CATALOGUE = Catalogue.load(ROOT / "requirements")
 
 
 def test_unknown_name_is_a_usage_error_that_names_the_nearest() -> None:
-    with pytest.raises(ProfileProblem, match="nearest: cloud-loses-every-tenth") as refused:
+    with pytest.raises(ProfileProblem, match="nearest: cloud-loses-every-second") as refused:
         named("cloud-looses-every-tenth", SABOTAGES)
     assert refused.value.exit_code == 2
 
@@ -71,7 +71,7 @@ def test_somebody_elses_systems_are_never_sabotaged(tmp_path: Path) -> None:
         roles: ClassVar[dict[str, dict[str, object]]] = {}
         systems: ClassVar[dict[str, str]] = {}
 
-    sabotage = SABOTAGES["cloud-loses-every-tenth"]
+    sabotage = SABOTAGES["cloud-loses-every-second"]
     with (
         pytest.raises(ProfileProblem, match="belong to somebody"),
         sabotage.deployed(Theirs(), "external", tmp_path),
