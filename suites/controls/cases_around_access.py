@@ -1,6 +1,7 @@
 """The controls of `fixtures/sabotage/around_access.py`: what must turn red in each world, and what must stay green."""
 
 from suites.controls.case import (
+    LOCAL_SEARCH,
     NO_TOKEN,
     ROLES,
     TOKEN,
@@ -18,6 +19,7 @@ AROUND_ACCESS: tuple[Case, ...] = (
     case_of(
         "cloud-without-login",
         [
+            Red("CLAIM-AUTH-01", TOKEN, "any string for a token is answered 20"),
             Red("CLAIM-AUTH-02", NO_TOKEN, "without any token: .*search studies"),
             Red("CLAIM-AUTH-03", f"{ROLES}[norole]", "norole: .* not 403"),
             Red(
@@ -31,7 +33,7 @@ AROUND_ACCESS: tuple[Case, ...] = (
                 "0000",
             ),
         ],
-        TOKEN,
+        LOCAL_SEARCH,
     ),
     case_of(
         "rendered-frames-left-open", [Red("CLAIM-AUTH-02", NO_TOKEN, "without any token: .*rendered")], TOKEN

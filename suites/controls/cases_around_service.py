@@ -1,6 +1,6 @@
 """The controls of `fixtures/sabotage/around_service.py`: what must turn red in each world, and what must stay green."""
 
-from suites.controls.case import TOKEN, Case, Red, case_of
+from suites.controls.case import ECHOES, TOKEN, Case, Red, case_of
 
 BASIC_PATH = "test_service.py::test_the_service_stores_finds_and_returns[v2]"
 FEED = "test_service.py::test_the_change_feed_tells_every_change_once"
@@ -9,7 +9,6 @@ COLLECTION = "test_service_witnesses.py::test_the_published_collection_is_answer
 PYTHON = "test_service_witnesses.py::test_each_step_of_the_python_tutorial_works"
 MIXED = "test_integrity_run.py::test_a_long_mixed_run_loses_doubles_and_invents_nothing[1]"
 CORRECTED = "test_corrections.py::test_reconciliation_names_what_was_corrected_in_the_pacs"
-COERCED = "test_corrections.py::test_coercion_by_the_pacs_is_a_warning_and_found"
 SPLIT = "test_corrections.py::test_neither_migration_nor_prefetch_mixes_corrected_and_old"
 
 AROUND_SERVICE: tuple[Case, ...] = (
@@ -69,7 +68,7 @@ AROUND_SERVICE: tuple[Case, ...] = (
                 "does not hold|differ in|has no line",
             )
         ],
-        COERCED,
+        ECHOES,
     ),
     case_of("reconciliation-by-uid-only", [Red("CLAIM-INTEGRITY-11", CORRECTED, "not exactly these")], SPLIT),
     case_of(

@@ -108,6 +108,7 @@ class Runs:
 def _environment() -> dict[str, str]:
     # Without Node on the path no page for people is made of these runs, which nobody would read.
     orthanc = find_program()
-    folders = [str(Path(sys.executable).parent), *([str(orthanc.parent)] if orthanc else [])]
+    others = [folder for folder in os.get_exec_path() if not (Path(folder) / "node").exists()]
+    folders = [str(Path(sys.executable).parent), *([str(orthanc.parent)] if orthanc else []), *others]
     left_out = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     return {**left_out, "PATH": os.pathsep.join(folders), "PY_COLORS": "0"}

@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from fixtures.traceability import requirement
+from fixtures.traceability import not_applicable, requirement
 from suites.controls.case import Case
 from suites.controls.cases import CASES
 from suites.controls.conftest import CLEAN
-from suites.controls.runs import Runs
+from suites.controls.runs import Ran, Runs
 
 pytestmark = pytest.mark.controls
 
@@ -19,6 +19,7 @@ PARAMETERS = [pytest.param(case, id=case.sabotage.name, marks=requirement(*case.
 def test_sabotage_turns_the_right_checks_red(case: Case, runs: Runs) -> None:
     """In the real world the tests pass; in the sabotaged one exactly those fail that look at what is wrong, and say so."""
     clean = runs.result(CLEAN)
+    _leave_out_what_cannot_be_seen_here(case, clean)
     failed = {test: verdict for test in case.tests if (verdict := clean.verdicts.get(test)) != "pass"}
     assert not failed, f"without sabotage, so that red would mean nothing: {failed}"
     assert clean.sabotage is None
@@ -37,9 +38,19 @@ def test_sabotage_turns_the_right_checks_red(case: Case, runs: Runs) -> None:
 @pytest.mark.parametrize("case", PARAMETERS)
 def test_sabotaged_run_is_never_taken_for_a_real_one(case: Case, runs: Runs) -> None:
     """The report for machines, the progress and the line that repeats a test name the sabotage."""
+    _leave_out_what_cannot_be_seen_here(case, runs.result(CLEAN))
     sabotaged = runs.result(case.sabotage.name)
     assert sabotaged.sabotage == case.sabotage.name
     assert f"SABOTAGED WORLD {case.sabotage.name!r}" in sabotaged.output
     again = [line for line in sabotaged.output.splitlines() if line.strip().startswith("again: ")]
     assert again
     assert all(line.endswith(f"--sabotage {case.sabotage.name}") for line in again)
+
+
+def _leave_out_what_cannot_be_seen_here(case: Case, clean: Ran) -> None:
+    """A check that says in the real world that this machine lacks something says it in every world."""
+    absent = [test for test in case.tests if clean.verdicts.get(test) == "not-applicable"]
+    if absent:
+        not_applicable(
+            "this machine lacks what the checks need", probe=f"without sabotage: {', '.join(absent)}"
+        )

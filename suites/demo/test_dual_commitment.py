@@ -26,6 +26,7 @@ pytestmark = pytest.mark.demo
 
 ABSTRACT_SYNTAX_NOT_SUPPORTED = 3
 _ONE_REPORT_ONLY_SECONDS = 0.3
+_TOO_EARLY_SECONDS = 1.5
 
 
 def _only(world: World, reports: "queue.Queue[Report]", transaction_uid: str) -> Report:
@@ -103,6 +104,8 @@ def test_queued_instances_are_committed_after_their_delivery(world: World) -> No
             ) as request:
                 assert request.status == 0x0000
             world.expect("pacs", [queued])
+            # A report that is wrong would come once the PACS is known to hold all, which is a moment later.
+            world.pause(_TOO_EARLY_SECONDS)
             assert request.reports.empty(), "committed while the cloud's copy was still queued"
             assert reports.empty(), "committed while the cloud's copy was still queued"
             assert world.router.status()["commitments_pending"] == 1
