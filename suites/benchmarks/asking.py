@@ -17,7 +17,8 @@ from suites.benchmarks.measuring import Bench
 from suites.benchmarks.targets import Archive
 
 JSON = "application/dicom+json"
-READ_BACK_EVERY = 50
+_READ_BACK_EVERY = 50
+_MOST_READ_BACK = 200
 _BATCH = 50
 _SIDES = 5
 
@@ -46,7 +47,8 @@ class Store:
         self.streams += [(one, max(1, share // _BATCH) * _BATCH) for one in streams]
         if driven.problems:
             return driven.problems[0]
-        return read_back(self.archive.web, driven.acknowledged[::READ_BACK_EVERY])
+        step = max(_READ_BACK_EVERY, len(driven.acknowledged) // _MOST_READ_BACK)
+        return read_back(self.archive.web, driven.acknowledged[::step])
 
     def name(self, number: int) -> Names:
         """Some instance that is there; neighbours in number lie far apart in the store."""

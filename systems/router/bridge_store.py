@@ -53,9 +53,7 @@ class BridgeStore:
     async def store(self, request: StoreRequest) -> Status:
         """Upload an object and answer from the table, with A700 when the bound ends first."""
         try:
-            received = await take(
-                request, self._listener.name, self._queue, self._config.spool.memory_object_bytes
-            )
+            received = await take(request, self._listener.name, self._queue, self._config.spool)
         except RefusedError as error:
             return await refused(self._queue, self._listener.name, error.status)
         status = await self._within_bound(received)
@@ -92,7 +90,7 @@ class BridgeStore:
         uid = received.identity.sop_instance_uid
         upload = _upload_of(received)
         known = await self._queue.known_upload(uid, self._destination)
-        if known is not None and known[1] == received.digest:
+        if known is not None and await asyncio.to_thread(received.matches, known[1]):
             await self._queue.record_upload(received, self._destination, "duplicate")
             return OK
         if known is not None:

@@ -71,7 +71,7 @@ class Intake:
                 request,
                 self._listener.name,
                 self._queue,
-                self._config.spool.memory_object_bytes,
+                self._config.spool,
                 tags_of(self._config.rules),
             )
         except RefusedError as error:

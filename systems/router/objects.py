@@ -6,9 +6,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from systems.router import digests
 from systems.router.dimse.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 _PREAMBLE: Final = bytes(128) + b"DICM"
+_CHUNK: Final = 1 << 20
 
 Piece = bytes | memoryview
 
@@ -29,7 +31,7 @@ class Identity:
 class Received:
     """A complete object that is not yet durable: small ones in memory, large ones in a file of the spool.
 
-    `digest` is the SHA-256 of the data set as received; `size` counts the whole Part 10 file.
+    `digest` is that of the data set as received (`digests`); `size` counts the whole Part 10 file.
     `tags` are the text values that were asked for; they may be a patient's and go nowhere.
     """
 
@@ -42,6 +44,21 @@ class Received:
     body: list[Piece] = field(default_factory=list)
     file: Path | None = None
     tags: dict[int, str] = field(default_factory=dict)
+
+    def matches(self, digest: str) -> bool:
+        """Whether `digest`, perhaps taken in another way, is that of this data set. May read all of it."""
+        if digests.algorithm_of(digest) == digests.algorithm_of(self.digest):
+            return digest == self.digest
+        again = digests.like(digest)
+        if self.file is None:
+            for part in self.body:
+                again.update(part)
+        else:
+            with self.file.open("rb") as file:
+                file.seek(len(self.header))
+                while chunk := file.read(_CHUNK):
+                    again.update(chunk)
+        return again.text() == digest
 
     @property
     def header(self) -> bytes:

@@ -1,13 +1,15 @@
 """Takes a data set off the wire: hashes it, checks who it is, keeps small ones in memory and large ones on disk."""
 
 import asyncio
-import hashlib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVarTuple
 
+from systems.router import digests
+from systems.router.config.limit_values import SpoolLimits
+from systems.router.digests import Digest
 from systems.router.dimse.service import StoreRequest
 from systems.router.dimse.status import CANNOT_UNDERSTAND, DATA_SET_MISMATCH, Status
 from systems.router.errors import RouterError
@@ -46,7 +48,7 @@ class RefusedError(RouterError):
 
 
 async def receive(
-    request: StoreRequest, path: str, spool: Spool, memory_bytes: int, tags: frozenset[int] = frozenset()
+    request: StoreRequest, path: str, spool: Spool, settings: SpoolLimits, tags: frozenset[int] = frozenset()
 ) -> Received:
     """Read the whole data set of `request`; `tags` are top-level text attributes wanted besides the UIDs.
 
@@ -56,12 +58,13 @@ async def receive(
         AssociationAborted: the peer left in mid-object; nothing of it remains.
 
     """
+    memory_bytes = settings.memory_object_bytes
     spool.check_room()
     try:
         header = part10_header(request.sop_class_uid, request.sop_instance_uid, request.transfer_syntax_uid)
     except UnicodeEncodeError as error:
         raise RefusedError(Status(CANNOT_UNDERSTAND, "a UID of the command is not ASCII")) from error
-    hasher = hashlib.sha256()
+    hasher = digests.new(settings.digest)
     size = len(header)
     parts: list[Piece] = []
     gathered = 0
@@ -91,7 +94,7 @@ async def receive(
         raise
     return Received(
         identity,
-        hasher.hexdigest(),
+        hasher.text(),
         size,
         path,
         request.peer.calling_ae,
@@ -106,7 +109,7 @@ async def _in_thread(work: Callable[[*Values], None], *values: *Values) -> None:
     await asyncio.get_running_loop().run_in_executor(_THREADS, work, *values)
 
 
-async def _hash(hasher: "hashlib._Hash", parts: Sequence[Piece], size: int) -> None:
+async def _hash(hasher: Digest, parts: Sequence[Piece], size: int) -> None:
     """Hash a small object here and a larger one beside what else arrives: its time is the hash's, not the loop's."""
     if size < _HASHED_IN_THREAD:
         _update(hasher, parts)
@@ -114,7 +117,7 @@ async def _hash(hasher: "hashlib._Hash", parts: Sequence[Piece], size: int) -> N
         await _in_thread(_update, hasher, parts)
 
 
-def _update(hasher: "hashlib._Hash", parts: Sequence[Piece]) -> None:
+def _update(hasher: Digest, parts: Sequence[Piece]) -> None:
     for part in parts:
         hasher.update(part)
 
@@ -122,7 +125,7 @@ def _update(hasher: "hashlib._Hash", parts: Sequence[Piece]) -> None:
 class _LargeFile:
     """A file of the spool's incoming folder; it is hashed and written in threads."""
 
-    def __init__(self, path: Path, header: bytes, hasher: "hashlib._Hash") -> None:
+    def __init__(self, path: Path, header: bytes, hasher: Digest) -> None:
         self.path = path
         self._hasher = hasher
         self._head = b""

@@ -4,6 +4,7 @@ import logging
 import sqlite3
 from typing import Final
 
+from systems.router.config.limit_values import SpoolLimits
 from systems.router.dimse.service import StoreRequest
 from systems.router.dimse.status import OUT_OF_RESOURCES, Status
 from systems.router.errors import SpoolFullError
@@ -19,7 +20,7 @@ async def take(
     request: StoreRequest,
     path: str,
     queue: SqliteQueue,
-    memory_bytes: int,
+    settings: SpoolLimits,
     tags: frozenset[int] = frozenset(),
 ) -> Received:
     """Read the whole data set of `request`, `tags` as for `receive`.
@@ -30,7 +31,7 @@ async def take(
 
     """
     try:
-        return await receive(request, path, queue.spool, memory_bytes, tags)
+        return await receive(request, path, queue.spool, settings, tags)
     except SpoolFullError as error:
         raise RefusedError(Status(OUT_OF_RESOURCES, "the spool is full")) from error
     except OSError as error:

@@ -1,6 +1,5 @@
 """Loopback peers of the router: a scripted DICOMweb cloud with an identity service, and a PACS."""
 
-import hashlib
 import re
 import socket
 import threading
@@ -9,6 +8,7 @@ from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import Any
 
+import blake3
 import numpy as np
 import orjson
 import pydicom
@@ -64,7 +64,7 @@ def part10(ds: Dataset) -> bytes:
 
 
 def digest(content: bytes) -> str:
-    return hashlib.sha256(content[read_file_meta(content).data_set_offset :]).hexdigest()
+    return "blake3:" + blake3.blake3(content[read_file_meta(content).data_set_offset :]).hexdigest()
 
 
 def uid_of(content: bytes) -> str:

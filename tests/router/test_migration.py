@@ -1,6 +1,7 @@
 """The migration job against a real Orthanc (CLAIM-MIGRATE-02 to 09)."""
 
 import asyncio
+import hashlib
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from systems.router.errors import ConfigError
 from systems.router.migration.model import PacsStudy, Selection, plan, usable_date
 from systems.router.migrations import Migrations
 from systems.router.runtime import make_tokens
+from systems.shared.header_scan import read_file_meta
 from tests.router.conftest import REPOSITORY, MakeRouter, config_text
 from tests.router.fakes import Answer, FakeCloud, digest, make_dataset, stow_body, study_of, uid_of
 from tests.router.orthanc import AUTH, Orthanc
@@ -96,7 +98,9 @@ def test_oldest_go_first_and_only_they_leave(config: Config, orthanc: Orthanc, c
     }
     assert report["totals"] == {"deleted": 6}
     for row in report["manifest"]:
-        assert row["pacs_digest"] == row["cloud_digest"] == before[row["sop_instance_uid"]]
+        stored = cloud.stored[row["sop_instance_uid"]]
+        plain = hashlib.sha256(stored[read_file_meta(stored).data_set_offset :]).hexdigest()
+        assert row["pacs_digest"] == row["cloud_digest"] == plain
         assert row["copied_at"] <= row["verified_at"] <= row["deleted_at"]
 
 

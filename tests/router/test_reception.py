@@ -1,12 +1,13 @@
 """Taking a data set off the wire: however it is cut and whatever its size, it is kept and known as it was sent."""
 
 import asyncio
-import hashlib
 import random
 import struct
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
+import blake3
 import pytest
 
 from systems.router.config.limit_values import SpoolLimits
@@ -60,7 +61,13 @@ def take(
         request = StoreRequest(
             Peer(1, "GDCM", "QIEROUTER", "127.0.0.1", 1), 1, CT, UID, EXPLICIT, Wire(content, size)
         )
-        return await receive(request, "modality-intake", Spool(folder, LIMITS), memory, tags)
+        return await receive(
+            request,
+            "modality-intake",
+            Spool(folder, LIMITS),
+            replace(LIMITS, memory_object_bytes=memory),
+            tags,
+        )
 
     return asyncio.run(inside())
 
@@ -80,7 +87,7 @@ def test_content_and_digest_are_those_of_what_was_sent(
     content = data_set(pixels)
     received = take(tmp_path, content, max(size, len(content) // 2000), memory)
 
-    assert received.digest == hashlib.sha256(content).hexdigest()
+    assert received.digest == "blake3:" + blake3.blake3(content).hexdigest()
     assert kept(received) == received.header + content
     assert received.size == len(received.header) + len(content)
     assert (received.file is not None) == (received.size > memory)

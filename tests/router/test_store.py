@@ -2,13 +2,13 @@
 
 import asyncio
 import errno
-import hashlib
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from systems.router import digests
 from systems.router.config.limit_values import SpoolLimits
 from systems.router.errors import ResourceError
 from systems.router.objects import Identity, Received
@@ -23,11 +23,17 @@ LIMITS = SpoolLimits(0, 100, 100, 0, 1e9, 1 << 20)
 BOTH = ["ORTHANC", "cloud"]
 
 
-def received(uid: str, body: bytes = b"data set", file: Path | None = None, study: str = "1.1") -> Received:
+def received(
+    uid: str,
+    body: bytes = b"data set",
+    file: Path | None = None,
+    study: str = "1.1",
+    algorithm: digests.Algorithm = "blake3",
+) -> Received:
     identity = Identity(uid, CT, "1.2", study, "1.2.840.10008.1.2.1")
-    made = Received(
-        identity, hashlib.sha256(body).hexdigest(), 0, "modality-intake", "GDCM", "QIEROUTER", [body], file
-    )
+    digest = digests.new(algorithm)
+    digest.update(body)
+    made = Received(identity, digest.text(), 0, "modality-intake", "GDCM", "QIEROUTER", [body], file)
     made.size = len(made.header) + len(body)
     if file is not None:
         file.write_bytes(made.header + body)
@@ -251,6 +257,26 @@ def test_digest_record_outlives_the_object_for_its_time(tmp_path: Path) -> None:
         assert (counts.accepted, counts.delivered, counts.duplicates) == (2, 1, 1)
 
     run(tmp_path, work, SpoolLimits(0, 100, 100, 0, -1, 1 << 20))
+
+
+@pytest.mark.parametrize(("first", "then"), [("sha256", "blake3"), ("blake3", "sha256")])
+@pytest.mark.parametrize("in_file", [False, True])
+def test_objects_are_known_and_checked_after_the_kind_of_digest_was_changed(
+    tmp_path: Path, first: digests.Algorithm, then: digests.Algorithm, *, in_file: bool
+) -> None:
+    async def work(queue: SqliteQueue) -> None:
+        await queue.accept(received("1.4", algorithm=first), ["cloud"])
+        file = tmp_path / "large" if in_file else None
+        again = received("1.4", file=file, algorithm=then)
+        assert (await queue.accept(again, ["cloud"])).acceptance is Acceptance.DUPLICATE
+        other = received("1.4", b"other", file, algorithm=then)
+        assert (await queue.accept(other, ["cloud"])).acceptance is Acceptance.DIFFERS
+        (task,) = await queue.claim("cloud", 5, 1 << 20)
+        assert digests.algorithm_of(task.digest) == first
+        assert queue.spool.read(task.location, task.digest, "1.4").endswith(b"data set")
+        queue.spool.check(task.location, task.digest, "1.4")
+
+    run(tmp_path, work)
 
 
 def test_newer_index_is_refused_untouched(tmp_path: Path) -> None:

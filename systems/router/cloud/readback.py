@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import tempfile
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
+from systems.router import digests
 from systems.router.cloud.errors import CloudAnswerError, CloudUnauthorisedError, CloudUnreachableError
 from systems.router.cloud.http import CloudHttp, retry_after, why
 from systems.router.objects import Identity
@@ -57,7 +57,7 @@ async def compare(http: CloudHttp, identity: Identity, digest: str, local: Path 
         copy = Path(folder) / "copy.dcm"
         if not await fetch(http, identity, copy):
             return Compared(Held.ABSENT)
-        found = await asyncio.to_thread(data_set_digest, copy)
+        found = await asyncio.to_thread(data_set_digest, copy, digests.algorithm_of(digest))
         if found == digest:
             return Compared(Held.SAME, found)
         if local is None:
@@ -151,8 +151,8 @@ def _keep(file: IO[bytes], start: int, end: int) -> None:
     file.truncate(end - start)
 
 
-def data_set_digest(part10: Path) -> str:
-    """SHA-256 of the bytes below group 0002.
+def data_set_digest(part10: Path, algorithm: digests.Algorithm) -> str:
+    """Digest of the bytes below group 0002.
 
     Raises:
         CloudAnswerError: the file is no Part 10 file.
@@ -164,7 +164,8 @@ def data_set_digest(part10: Path) -> str:
             offset = read_file_meta(head).data_set_offset
         except HeaderError as error:
             raise CloudAnswerError(f"the stored copy is no DICOM file: {error}", 200) from error
-        hasher = hashlib.sha256(head[offset:])
+        found = digests.new(algorithm)
+        found.update(head[offset:])
         while chunk := file.read(_CHUNK):
-            hasher.update(chunk)
-    return hasher.hexdigest()
+            found.update(chunk)
+    return found.text()

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from systems.router.digests import Algorithm
+
 
 @dataclass(frozen=True)
 class Backoff:
@@ -30,6 +32,7 @@ class SpoolLimits:
     keep_delivered_seconds: float
     keep_digest_seconds: float
     memory_object_bytes: int
+    digest: Algorithm = "blake3"
 
 
 @dataclass(frozen=True)

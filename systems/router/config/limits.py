@@ -5,6 +5,7 @@ from pathlib import Path
 from systems.router.config import limit_values, model
 from systems.router.config.reader import Section
 from systems.router.config.values import optional_file, secret, url
+from systems.router.digests import ALGORITHMS
 
 
 def backoff(section: Section) -> limit_values.Backoff:
@@ -39,6 +40,7 @@ def spool(section: Section) -> limit_values.SpoolLimits:
         keep_delivered_seconds=section.number("keep_delivered_seconds", 0),
         keep_digest_seconds=section.number("keep_digest_seconds", 30 * 86400),
         memory_object_bytes=section.integer("memory_object_bytes", 1024**2, low=1),
+        digest=section.choice("digest", ALGORITHMS, "blake3"),
     )
     if limits.soft_limit_percent > limits.hard_limit_percent:
         raise section.wrong("soft_limit_percent", "is above hard_limit_percent; lower it")

@@ -2,11 +2,13 @@
 
 import difflib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from systems.router.errors import ConfigError
 
 _REQUIRED: Any = object()
+
+_Word = TypeVar("_Word", bound=str)
 
 
 class Section:
@@ -75,12 +77,13 @@ class Section:
         value: bool = self._take(key, default, (bool,), "true or false")
         return value
 
-    def choice(self, key: str, choices: tuple[str, ...], default: str = _REQUIRED) -> str:
+    def choice(self, key: str, choices: tuple[_Word, ...], default: str = _REQUIRED) -> _Word:
         """One of the words in `choices`."""
         value = self.text(key, default)
-        if value not in choices:
-            raise self.wrong(key, f"is {value!r}; it must be one of {', '.join(choices)}")
-        return value
+        for word in choices:
+            if word == value:
+                return word
+        raise self.wrong(key, f"is {value!r}; it must be one of {', '.join(choices)}")
 
     def texts(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
         """A list of non-empty strings."""

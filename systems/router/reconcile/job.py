@@ -130,7 +130,7 @@ class ReconciliationJob:
             try:
                 if not await side.fetch(expected.identity, copy):
                     return "its content cannot be read back"
-                found = await asyncio.to_thread(digest_of, copy)
+                found = await asyncio.to_thread(digest_of, copy, expected.digest)
             except SideError as error:
                 return f"its content cannot be read back: {error}"
             if found == expected.digest:
@@ -154,9 +154,13 @@ class ReconciliationJob:
             if name == besides or expected.states.get(name) != TaskState.DELIVERED:
                 continue
             with suppress(SideError):
-                if await side.fetch(expected.identity, target) and digest_of(target) == expected.digest:
+                if await side.fetch(expected.identity, target) and _is(target, expected.digest):
                     return target
         return None
+
+
+def _is(copy: Path, digest: str) -> bool:
+    return digest_of(copy, digest) == digest
 
 
 def _described(received: Path, copy: Path) -> str:

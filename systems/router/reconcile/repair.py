@@ -41,7 +41,9 @@ class Repair:
                 copy = Path(folder) / "copy.dcm"
                 try:
                     found = await side.fetch(expected.identity, copy)
-                    same = found and await asyncio.to_thread(digest_of, copy) == expected.digest
+                    same = (
+                        found and await asyncio.to_thread(digest_of, copy, expected.digest) == expected.digest
+                    )
                 except SideError as error:
                     reasons.append(f"{name}: {error}")
                     continue

@@ -11,6 +11,7 @@ from systems.router.cloud.errors import CloudAnswerError, CloudError
 from systems.router.cloud.http import CloudHttp, require_authorised
 from systems.router.cloud.readback import data_set_digest, fetch
 from systems.router.config.model import Config, Peer
+from systems.router.digests import algorithm_of
 from systems.router.dimse import identifier as identifiers
 from systems.router.dimse.client import Association
 from systems.router.dimse.errors import DimseError
@@ -175,9 +176,9 @@ async def _find(association: Association, wanted: str, **keys: str) -> AsyncIter
                 raise SideError(f"the PACS answers C-FIND with {status}")
 
 
-def digest_of(copy: Path) -> str:
-    """SHA-256 of the data set of a fetched copy. Raises `SideError` where it is no DICOM file."""
+def digest_of(copy: Path, like: str) -> str:
+    """Digest of the data set of a fetched copy, taken in the way of `like`. Raises `SideError` where it is no DICOM file."""
     try:
-        return data_set_digest(copy)
+        return data_set_digest(copy, algorithm_of(like))
     except CloudAnswerError as error:
         raise SideError("the copy is no DICOM file") from error

@@ -28,7 +28,7 @@ def accept(tx: Transaction, received: Received, destinations: Sequence[str], sam
     tasks = tx.connection.execute(
         "SELECT destination, state, status FROM task WHERE object_id = ?", (object_id,)
     ).fetchall()
-    if digest != received.digest and same_as != object_id:
+    if same_as != object_id and not received.matches(digest):
         delivered = tuple(name for name, state, _ in tasks if state == TaskState.DELIVERED)
         return Accepted(Acceptance.DIFFERS, object_id, existing, delivered)
     _accept_again(tx, received, destinations, object_id, existing, digest, tasks)

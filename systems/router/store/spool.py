@@ -6,7 +6,6 @@ refers to it. So a commit syncs the folder only when a pack is new. A large obje
 becomes its pack.
 """
 
-import hashlib
 import os
 import shutil
 import time
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from systems.router import digests
 from systems.router.config.limit_values import SpoolLimits
 from systems.router.errors import DamagedError, ResourceError, SpoolFullError
 from systems.router.objects import Piece, Received
@@ -212,18 +212,20 @@ class Spool:
 
         """
         content = b"".join(self.chunks(location, sop_instance_uid))
-        if hashlib.sha256(memoryview(content)[data_set_offset(content) :]).hexdigest() != digest:
+        found = digests.like(digest)
+        found.update(memoryview(content)[data_set_offset(content) :])
+        if found.text() != digest:
             raise DamagedError(sop_instance_uid, "its data set differs from what was received")
         return content
 
     def check(self, location: Location, digest: str, sop_instance_uid: str) -> None:
         """As `read`, in memory that does not grow with the object."""
-        hasher = hashlib.sha256()
+        found = digests.like(digest)
         first = True
         for chunk in self.chunks(location, sop_instance_uid):
-            hasher.update(memoryview(chunk)[data_set_offset(chunk) :] if first else chunk)
+            found.update(memoryview(chunk)[data_set_offset(chunk) :] if first else chunk)
             first = False
-        if hasher.hexdigest() != digest:
+        if found.text() != digest:
             raise DamagedError(sop_instance_uid, "its data set differs from what was received")
 
     def chunks(self, location: Location, sop_instance_uid: str) -> Iterator[bytes]:
