@@ -28,6 +28,7 @@ _WANTED: Final = frozenset({_SOP_CLASS, _SOP_INSTANCE, _MODALITY, _STUDY, _SERIE
 _HEAD_BYTES: Final = 256 * 1024
 _HEADS: Final = (16 * 1024, _HEAD_BYTES, 64 << 20)
 _WORTH_A_VIEW: Final = 4096
+_PIECES_A_CALL: Final = min(1024, os.sysconf("SC_IOV_MAX"))
 # Below this, handing it to a thread takes longer than hashing it.
 _HASHED_IN_THREAD: Final = 64 * 1024
 # Not the loop's own, in which deliveries read and check what they send: an arriving object would have to queue behind them.
@@ -122,6 +123,17 @@ def _update(hasher: Digest, parts: Sequence[Piece]) -> None:
         hasher.update(part)
 
 
+def _write_all(handle: int, parts: Sequence[Piece]) -> None:
+    """Few calls with many pieces: around each of them the threads ask each other for Python's lock."""
+    for start in range(0, len(parts), _PIECES_A_CALL):
+        some = parts[start : start + _PIECES_A_CALL]
+        written, wanted = os.writev(handle, some), sum(map(len, some))
+        if written < wanted:
+            view = memoryview(b"".join(some))[written:]
+            while view:
+                view = view[os.write(handle, view) :]
+
+
 class _LargeFile:
     """A file of the spool's incoming folder; it is hashed and written in threads."""
 
@@ -146,10 +158,7 @@ class _LargeFile:
     def _write(self, parts: Sequence[Piece]) -> None:
         _update(self._hasher, parts)
         header, self._header = self._header, b""
-        for part in (header, *parts):
-            view = memoryview(part)
-            while view:
-                view = view[self._file.write(view) or 0 :]
+        _write_all(self._file.fileno(), [header, *parts])
 
     async def finish(self, parts: Sequence[Piece]) -> None:
         await self.write(parts)
