@@ -10,12 +10,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.bench_trial import on_this_machine
 from tools.common import CHECKOUT, LOCAL, VENV_BIN, environment, main_of, run, say
 from tools.demo import engine_answers
 from tools.orthanc import ensure_orthanc
 
 OUT = CHECKOUT / "reports" / "out" / "benchmark"
 HISTORY = LOCAL / "benchmark" / "history.jsonl"
+MOST_PLANTED = 90
 LOCUSTFILE = CHECKOUT / "fixtures" / "load" / "locustfile.py"
 
 
@@ -36,6 +38,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--rounds", type=int, help="rounds of each cell (default: 5, quick 3)")
     parser.add_argument("--gate", action="store_true", help="exit with 1 when something has become slower")
+    parser.add_argument(
+        "--plant",
+        type=float,
+        default=0,
+        metavar="PERCENT",
+        help="slow the emulator on purpose (never a baseline)",
+    )
+    parser.add_argument(
+        "--trial",
+        action="store_true",
+        help="instead: try the gate here, with clean runs and planted slowdowns (a quarter of an hour)",
+    )
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where results go")
     parser.add_argument("--history", type=Path, default=HISTORY, metavar="FILE", help="earlier runs")
     return parser
@@ -44,13 +58,18 @@ def _parser() -> argparse.ArgumentParser:
 def bench(words: Sequence[str]) -> int:
     """Measure, report, gate. The exit code is pytest's where a cell does not count, else the gate's."""
     arguments = _parser().parse_args(words)
+    if not 0 <= arguments.plant < MOST_PLANTED:
+        _parser().error(f"--plant {arguments.plant:g}: give a percentage from 0 to below {MOST_PLANTED}")
     if "orthanc" in arguments.targets.split(",") and not engine_answers():
         ensure_orthanc()
+    if arguments.trial:
+        return on_this_machine()
     out = arguments.out.resolve()
     settings = {
         "BENCH_QUICK": "1" if arguments.quick else "",
         "BENCH_TARGETS": arguments.targets,
         "BENCH_DIR": str(out),
+        "BENCH_SLOWDOWN": str(arguments.plant or ""),
     }
     if arguments.rounds:
         settings["BENCH_ROUNDS"] = str(arguments.rounds)

@@ -24,7 +24,9 @@ Hosts = Callable[[], Hosting]
 def bench(run_record: RunRecord) -> Iterator[Bench]:
     """Settings, results and names of this run."""
     settings = Settings.read()
-    made = Bench(settings, Results.begin(quick=settings.quick), new_run())
+    made = Bench(
+        settings, Results.begin(quick=settings.quick, slowdown_percent=settings.slowdown_percent), new_run()
+    )
     yield made
     made.results.versions.setdefault("run", run_record.run_id)
     write(made.results, settings.folder / RESULTS)

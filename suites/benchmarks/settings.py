@@ -19,6 +19,8 @@ class Settings:
     """The most bytes one sample stores."""
     folder: Path
     rounds_asked: bool = False
+    slowdown_percent: float = 0
+    """By how much the emulator is slowed on purpose."""
 
     def rounds_or(self, usual: int) -> int:
         """The rounds somebody asked for, else what is usual where a round takes long."""
@@ -26,7 +28,7 @@ class Settings:
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Read BENCH_QUICK, BENCH_TARGETS (words apart by commas), BENCH_ROUNDS and BENCH_DIR."""
+        """Read BENCH_QUICK, BENCH_TARGETS (words apart by commas), BENCH_ROUNDS, BENCH_SLOWDOWN and BENCH_DIR."""
         quick = environment.get("BENCH_QUICK", "") not in ("", "0")
         return cls(
             quick=quick,
@@ -36,4 +38,5 @@ class Settings:
             sample_bytes=(60 if quick else 100) * 10**6,
             folder=Path(environment.get("BENCH_DIR", "reports/out/benchmark")),
             rounds_asked="BENCH_ROUNDS" in environment,
+            slowdown_percent=float(environment.get("BENCH_SLOWDOWN") or 0),
         )

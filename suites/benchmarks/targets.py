@@ -17,6 +17,7 @@ from fixtures.deployment.probes import call
 from fixtures.load.wire import Endpoint
 from fixtures.measurement.cpu import Tree
 from suites.benchmarks.hosting import Hosting, Program
+from suites.benchmarks.settings import Settings
 
 LEAST_ORTHANC = (1, 12)
 """An older Orthanc of this machine is not measured where a container can hold a newer one."""
@@ -48,6 +49,7 @@ def emulator(host: Hosting) -> Archive:
             ),
             files={},
             ready=lambda _: call("GET", f"{url}/health/check").require(200),
+            environment=_planted(Settings.read().slowdown_percent),
         )
     )
     return Archive(
@@ -57,6 +59,12 @@ def emulator(host: Hosting) -> Archive:
         trees=(host.tree(name),),
         data=host.data(name),
     )
+
+
+def _planted(percent: float) -> dict[str, str]:
+    """The environment in which a server of ours is slower by that much."""
+    folder = Path(__file__).parent / "planted"
+    return {"PYTHONPATH": str(folder), "PLANTED_SLOWDOWN_PERCENT": str(percent)} if percent else {}
 
 
 def orthanc_archive(host: Hosting) -> Archive:

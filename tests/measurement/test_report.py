@@ -116,3 +116,17 @@ def test_the_program_says_by_its_exit_code_what_the_gate_says(
 
     assert report.main() == code
     assert len(read_history(history)) == (1 if code else 2)
+
+
+def test_a_run_with_a_planted_slowdown_is_no_past(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results.slowdown_percent = 20
+    write(results, tmp_path / "benchmark.json")
+    history = tmp_path / "history.jsonl"
+    words = [str(tmp_path / "benchmark.json"), "--history", str(history), "--out", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["report", *words])
+    monkeypatch.setattr(report, "picture", lambda *_: None)
+
+    assert report.main() == 0
+    assert read_history(history) == []

@@ -1,0 +1,1 @@
+"""A folder for PYTHONPATH: `sitecustomize` is read by every Python that starts with it."""
