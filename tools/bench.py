@@ -36,6 +36,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="WORDS",
         help="parts, apart by commas: stow, cstore, forwarding, retrieval, migration, durability, memory, harness (default: all)",
     )
+    parser.add_argument(
+        "--matching", default="", metavar="WORDS", help="of these the cells whose name fits (pytest -k)"
+    )
     parser.add_argument("--rounds", type=int, help="rounds of each cell (default: 5, quick 3)")
     parser.add_argument("--gate", action="store_true", help="exit with 1 when something has become slower")
     parser.add_argument(
@@ -48,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--trial",
         action="store_true",
-        help="instead: try the gate here, with clean runs and planted slowdowns (a quarter of an hour)",
+        help="instead: try the gate here, with clean runs and planted slowdowns (about eight minutes)",
     )
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where results go")
     parser.add_argument("--history", type=Path, default=HISTORY, metavar="FILE", help="earlier runs")
@@ -78,6 +81,7 @@ def bench(words: Sequence[str]) -> int:
     measured = run(
         [
             *(str(VENV_BIN / "pytest"), *_files(arguments.only), "-m", "benchmark", "-v"),
+            *(("-k", arguments.matching) if arguments.matching else ()),
             *("--no-report", "-p", "no:cacheprovider", "--durations=12"),
         ],
         extra=settings,

@@ -130,6 +130,43 @@ def test_cancel_ends_a_long_find_with_its_status(recorder: Recorder) -> None:
     assert len(result.matches) == 5
 
 
+def test_cancel_of_a_move_waits_for_its_moment(recorder: Recorder, run: Run) -> None:
+    series = make_series(run, 1, 6)
+    (port,) = free_ports(1)
+
+    def on_move(event: evt.Event) -> object:
+        yield "127.0.0.1", port
+        yield len(series.instances)
+        for instance in series.instances[:4]:
+            yield 0xFF00, instance.dataset()
+        eventually(lambda: event.is_cancelled, within=10, because="the C-CANCEL to arrive")
+        yield 0xFE00, None
+
+    entity = AE(ae_title="PEER")
+    entity.add_supported_context(STUDY_MOVE)
+    entity.add_requested_context(series.instances[0].fingerprint.sop_class_uid)
+    server = entity.start_server(
+        ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_MOVE, on_move), (evt.EVT_CONN_OPEN, no_delay)]
+    )
+    workstation = Workstation(recorder=recorder)
+    try:
+        with workstation.receiving(DimseAddress("WORKSTATION", "127.0.0.1", port)) as receiver:
+            moved = workstation.move(
+                DimseAddress("PEER", "127.0.0.1", server.server_address[1]),
+                "STUDY",
+                {"StudyInstanceUID": series.study_instance_uid},
+                "WORKSTATION",
+                cancel_when=lambda: len(receiver.requests) >= 2,
+            )
+    finally:
+        server.shutdown()
+
+    assert moved.status == 0xFE00
+    assert moved.cancelled is not None
+    assert moved.cancelled >= moved.moments[2], "cancelled at the first report, when one instance had come"
+    assert len(receiver.requests) == 4
+
+
 def test_find_that_never_ends_is_no_success(recorder: Recorder) -> None:
     def on_find(event: evt.Event) -> object:
         yield 0xFF00, match(1)

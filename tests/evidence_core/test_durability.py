@@ -71,6 +71,18 @@ def test_answer_on_a_socket_of_a_containers_network_counts_and_on_another_port_d
     assert what_was_missing([*others, other], UID, port=PORT) != []
 
 
+def test_answer_whose_head_is_written_by_itself_counts_on_the_same_socket_only() -> None:
+    *others, answer = trace()
+    whole = b"\x04\x00" + struct.pack(">II", 0, 0) + b"\x01\x03" + answer.written[6:]
+    head, rest = replace(answer, written=whole[:12]), replace(answer, started=7.2, written=whole[12:])
+    assert what_was_missing([*others, head, rest], UID, port=PORT) == []
+    elsewhere = replace(head, target=f"TCP:[127.0.0.1:{PORT}->127.0.0.1:6]")
+    for calls in ([*others, rest], [*others, elsewhere, rest]):
+        assert what_was_missing(calls, UID, port=PORT) == [
+            "no C-STORE response with status 0000 is in the trace"
+        ]
+
+
 def test_new_name_of_a_renamed_file_has_to_be_synced() -> None:
     calls = trace()
     calls[3] = call("rename", 4, "/data/spool/other/1.dcm", source=PACK, new=True)

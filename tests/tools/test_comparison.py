@@ -63,6 +63,15 @@ def test_later_result_of_a_check_counts_and_what_did_not_run_again_stays(tmp_pat
     assert records["C-1"].checks == {"pass": 2}
 
 
+def test_listed_claim_that_holds_and_listed_records_that_are_no_claims_are_told(tmp_path: Path) -> None:
+    write(tmp_path, "orthanc-cloud", record("C-1", "pass", "pass"))
+    profile = tmp_path / "orthanc-cloud.toml"
+    profile.write_text(profile.read_text() + '[[deviations]]\nrecord = "R-1"\nreason = "As R."\nlink = "l"\n')
+    text = page([read_column("orthanc-cloud", tmp_path, tmp_path)])
+    assert "| C-1: About C-1 | **holds, though it is listed as a deviation** |" in text
+    assert "- R-1, does not hold: As R." in text
+
+
 def test_missing_or_foreign_results_stop_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(Stop, match="--run"):
         read_column("reference", tmp_path, tmp_path)
