@@ -12,7 +12,7 @@ from systems.router.cloud.stow import Part
 from systems.router.cloud.stow_table import Kind, Verdict
 from systems.router.cloud.uploader import Upload, Uploader, failure_verdict
 from systems.router.config.model import Config, Listener
-from systems.router.delivery.blocking import file_chunks, in_thread
+from systems.router.delivery.blocking import in_thread
 from systems.router.dimse.service import StoreRequest
 from systems.router.dimse.status import CANNOT_UNDERSTAND, DATA_SET_MISMATCH, OK, OUT_OF_RESOURCES, Status
 from systems.router.objects import Received
@@ -139,5 +139,5 @@ def _upload_of(received: Received) -> Upload:
     if received.file is None:
         content = b"".join([received.header, *received.body])
         return Upload(Part(received.identity, len(content), content), received.digest, content)
-    stream = partial(in_thread, partial(file_chunks, received.file))
-    return Upload(Part(received.identity, received.size, None, stream), received.digest, received.file)
+    stream = partial(in_thread, received.chunks)
+    return Upload(Part(received.identity, received.size, None, stream), received.digest, received.opened)

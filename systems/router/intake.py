@@ -3,18 +3,18 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Final, Protocol
 
 from systems.router.cloud.errors import CloudError
-from systems.router.cloud.readback import Held
+from systems.router.cloud.readback import Held, same_copies
 from systems.router.cloud.stow import Part
 from systems.router.cloud.uploader import Upload, Uploader
 from systems.router.config.model import Config, Source
 from systems.router.delivery.precedence import Arriving
 from systems.router.dimse.service import StoreRequest
 from systems.router.dimse.status import DATA_SET_MISMATCH, OK, Status
-from systems.router.errors import DamagedError
 from systems.router.objects import Received
 from systems.router.reception import RefusedError, discard
 from systems.router.routing import destinations_for, tags_of
@@ -115,31 +115,15 @@ class Intake:
         return _CONFLICT
 
     async def _same_content(self, received: Received, accepted: Accepted) -> bool:
-        content = await asyncio.to_thread(_part10, received)
         if accepted.existing is not None:
-            known = self._queue.spool.chunks(accepted.existing, received.identity.sop_instance_uid)
-            try:
-                return await asyncio.to_thread(_same_bytes, content, known)
-            except DamagedError:
-                return False
+            uid = received.identity.sop_instance_uid
+            known = partial(self._queue.spool.opened, accepted.existing, uid)
+            return await asyncio.to_thread(same_copies, received.opened, known)
         cloud = next((d.name for d in self._config.destinations if d.kind == "dicomweb"), None)
         if cloud not in accepted.delivered_to:
             return False
-        upload = Upload(Part(received.identity, received.size, content), received.digest, content)
+        upload = Upload(Part(received.identity, received.size), received.digest, received.opened)
         try:
             return (await self._uploader.compare(upload)).held is Held.SAME
         except CloudError:
             return False
-
-
-def _same_bytes(content: bytes, known: Iterable[bytes]) -> bool:
-    """Runs in a thread: what it loads is slow to load."""
-    from systems.router.sameness import same_bytes  # noqa: PLC0415 - needs pydicom, see dimse.identifier
-
-    return same_bytes(content, known)
-
-
-def _part10(received: Received) -> bytes:
-    if received.file is not None:
-        return received.file.read_bytes()
-    return b"".join([received.header, *received.body])

@@ -1,13 +1,16 @@
 """What the router knows of an object it received, and the Part 10 header it writes for it (ROUTER-041)."""
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from systems.router import digests
 from systems.router.dimse.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from systems.router.sealing import ObjectKey, opened
 
 _PREAMBLE: Final = bytes(128) + b"DICM"
 _CHUNK: Final = 1 << 20
@@ -31,8 +34,8 @@ class Identity:
 class Received:
     """A complete object that is not yet durable: small ones in memory, large ones in a file of the spool.
 
-    `digest` is that of the data set as received (`digests`); `size` counts the whole Part 10 file.
-    `tags` are the text values that were asked for; they may be a patient's and go nowhere.
+    `digest` is that of the data set as received (`digests`); `size` counts the whole Part 10 file. `key` is that of the file
+    where it is encrypted. `tags` are the text values that were asked for; they may be a patient's and go nowhere.
     """
 
     identity: Identity
@@ -44,6 +47,19 @@ class Received:
     body: list[Piece] = field(default_factory=list)
     file: Path | None = None
     tags: dict[int, str] = field(default_factory=dict)
+    key: ObjectKey | None = None
+
+    def opened(self) -> BinaryIO:
+        """The whole Part 10 file for reading. Raises `OSError` where a large one cannot be read."""
+        if self.file is None:
+            return BytesIO(b"".join([self.header, *self.body]))
+        return opened(self.file, self.key)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The whole Part 10 file in pieces of 1 MiB."""
+        with self.opened() as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
 
     def matches(self, digest: str) -> bool:
         """Whether `digest`, perhaps taken in another way, is that of this data set. May read all of it."""
@@ -54,7 +70,7 @@ class Received:
             for part in self.body:
                 again.update(part)
         else:
-            with self.file.open("rb") as file:
+            with self.opened() as file:
                 file.seek(len(self.header))
                 while chunk := file.read(_CHUNK):
                     again.update(chunk)

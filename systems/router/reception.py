@@ -14,7 +14,8 @@ from systems.router.dimse.service import StoreRequest
 from systems.router.dimse.status import CANNOT_UNDERSTAND, DATA_SET_MISMATCH, Status
 from systems.router.errors import RouterError
 from systems.router.objects import Identity, Piece, Received, part10_header
-from systems.router.store.spool import Spool
+from systems.router.sealing import ObjectKey
+from systems.router.store.spool import Spool, private
 from systems.shared.header_errors import HeaderError
 from systems.shared.header_scan import scan
 
@@ -77,7 +78,7 @@ async def receive(
             # A view keeps what was read from the network alive with it, which is not worth it for a few bytes.
             parts.append(fragment if len(fragment) >= _WORTH_A_VIEW else bytes(fragment))
             if large is None and size > memory_bytes:
-                large = _LargeFile(spool.new_incoming(), header, hasher)
+                large = _LargeFile(spool.new_incoming(), header, hasher, spool.keys.fresh())
             if large is not None and gathered >= memory_bytes:
                 spool.check_room(size)
                 await large.write(parts)
@@ -103,6 +104,7 @@ async def receive(
         parts,
         large.path if large else None,
         {tag: text_of(found[tag], found.get(_CHARACTER_SET, b"")) for tag in tags & found.keys()},
+        large.key if large else None,
     )
 
 
@@ -135,14 +137,16 @@ def _write_all(handle: int, parts: Sequence[Piece]) -> None:
 
 
 class _LargeFile:
-    """A file of the spool's incoming folder; it is hashed and written in threads."""
+    """A file of the spool's incoming folder; it is hashed, encrypted where there is a key, and written in threads."""
 
-    def __init__(self, path: Path, header: bytes, hasher: Digest) -> None:
+    def __init__(self, path: Path, header: bytes, hasher: Digest, key: ObjectKey | None) -> None:
         self.path = path
+        self.key = key
+        self._transform = key.from_start() if key else None
         self._hasher = hasher
         self._head = b""
         self._written = 0
-        self._file = path.open("xb", buffering=0)
+        self._file = open(path, "xb", buffering=0, opener=private)  # noqa: SIM115 - kept open; Path.open knows no opener
         self._header = header
 
     def head(self, rest: Sequence[Piece]) -> list[Piece]:
@@ -158,7 +162,10 @@ class _LargeFile:
     def _write(self, parts: Sequence[Piece]) -> None:
         _update(self._hasher, parts)
         header, self._header = self._header, b""
-        _write_all(self._file.fileno(), [header, *parts])
+        pieces = [header, *parts]
+        if self._transform is not None:
+            pieces = list(map(self._transform, pieces))
+        _write_all(self._file.fileno(), pieces)
 
     async def finish(self, parts: Sequence[Piece]) -> None:
         await self.write(parts)

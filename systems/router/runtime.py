@@ -21,6 +21,7 @@ from systems.router.cloud.uploader import Uploader
 from systems.router.commitment.service import Commitments
 from systems.router.config.file_drop import FILE_DROP
 from systems.router.config.model import CLOUD_BRIDGE, MODALITY_INTAKE, PACS_BRIDGE, Config, Listener
+from systems.router.config.spool_keys import keyring
 from systems.router.delivery.attempt import Carrier
 from systems.router.delivery.cloud import CloudCarrier
 from systems.router.delivery.group import WorkerGroup
@@ -73,7 +74,7 @@ class Router:
         self.reloading = Reloading(self, file, keep_log_level=keep_log_level)
         self.version = distribution_version()
         self.started = time.time()
-        self.queue = SqliteQueue(config.data, config.spool)
+        self.queue = SqliteQueue(config.data, config.spool, keyring(config.spool_keys))
         self.tokens = make_tokens(config)
         self.http = CloudHttp(config.cloud, self.tokens)
         self.uploader = Uploader(self.http, config.cloud)

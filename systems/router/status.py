@@ -36,6 +36,7 @@ async def status(router: "Router") -> dict[str, Any]:
             "bytes": snapshot.spool_bytes,
             "disk_percent": round(router.queue.spool.percent_used(), 2),
             "full": router.queue.spool.is_full(),
+            "key_id": router.queue.spool.keys.current,
         },
         "token": _token(router),
         "commitments_pending": commitments,

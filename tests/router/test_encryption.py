@@ -109,6 +109,7 @@ def test_without_a_key_the_same_search_finds_all_of_it(
     cloud.stop()
     pacs.stop()
     _fill(router)
+    pacs.start()
     # One pack, and each large object: waiting, held, in conflict, from the watched folder.
     assert len(holding(router.data, NAME)) == len(holding(router.data, PIXELS)) == 5
     assert router.status()["spool"]["key_id"] == ""

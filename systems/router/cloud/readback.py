@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
 from enum import Enum
+from functools import partial
+from io import BytesIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, BinaryIO, Final
 
 from systems.router import digests
 from systems.router.cloud.errors import CloudAnswerError, CloudUnauthorisedError, CloudUnreachableError
 from systems.router.cloud.http import CloudHttp, retry_after, why
+from systems.router.errors import DamagedError
 from systems.router.objects import Identity
+from systems.router.sealing import opened
 from systems.shared.header_errors import HeaderError
 from systems.shared.header_scan import read_file_meta
 
@@ -46,7 +51,11 @@ class Compared:
     digest: str = ""
 
 
-async def compare(http: CloudHttp, identity: Identity, digest: str, local: Path | bytes | None) -> Compared:
+Local = bytes | Callable[[], BinaryIO]
+"""The Part 10 file of an instance, or what opens it: in the spool it may lie encrypted."""
+
+
+async def compare(http: CloudHttp, identity: Identity, digest: str, local: Local | None) -> Compared:
     """Read the cloud's copy and compare its data set with the digest, else with `local` element by element.
 
     Raises:
@@ -62,20 +71,25 @@ async def compare(http: CloudHttp, identity: Identity, digest: str, local: Path 
             return Compared(Held.SAME, found)
         if local is None:
             return Compared(Held.DIFFERENT, found)
-        if isinstance(local, bytes):
-            ours = Path(folder) / "ours.dcm"
-            await asyncio.to_thread(ours.write_bytes, local)
-        else:
-            ours = local
-        same = await asyncio.to_thread(_same_content, ours, copy)
+        ours = partial(BytesIO, local) if isinstance(local, bytes) else local
+        same = await asyncio.to_thread(same_copies, ours, partial(opened, copy, None))
         return Compared(Held.SAME if same else Held.DIFFERENT, found)
 
 
-def _same_content(ours: Path, theirs: Path) -> bool:
-    """Runs in a thread: what it loads is slow to load."""
+def same_copies(ours: Callable[[], BinaryIO], theirs: Callable[[], BinaryIO]) -> bool:
+    """Whether two Part 10 files say the same, see `sameness`; to be run in a thread: what it loads is slow to load.
+
+    Raises:
+        OSError: one cannot be opened.
+
+    """
     from systems.router.sameness import same_content  # noqa: PLC0415 - needs pydicom, see dimse.identifier
 
-    return same_content(ours, theirs)
+    try:
+        with ours() as first, theirs() as second:
+            return same_content(first, second)
+    except DamagedError:
+        return False
 
 
 async def fetch(http: CloudHttp, identity: Identity, target: Path) -> bool:

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from systems.router.cloud.errors import CloudAnswerError, CloudUnauthorisedError, CloudUnreachableError
 from systems.router.cloud.http import CloudHttp
-from systems.router.cloud.readback import Compared, Held, compare
+from systems.router.cloud.readback import Compared, Held, Local, compare
 from systems.router.cloud.stow import Part, store
 from systems.router.cloud.stow_table import Kind, Verdict, classify
 from systems.router.config.model import Cloud
@@ -22,7 +21,7 @@ class Upload:
 
     part: Part
     digest: str
-    local: Path | bytes | None
+    local: Local | None
 
 
 class Uploader:

@@ -88,6 +88,7 @@ _TABLES: Final = {
     "file_drop": "paths.file-drop",
     "cloud.verify_tls": "cloud.test_only_do_not_verify_tls",
     "cloud.bytes_per_second": "cloud.expected_bytes_per_second",
+    "spool_keys": "spool.key_file",
     "tls": "tls_cert_file",
 }
 

@@ -32,7 +32,7 @@ def delivery(section: Section) -> limit_values.Delivery:
 
 
 def spool(section: Section) -> limit_values.SpoolLimits:
-    """Table [spool]."""
+    """Table [spool] without its keys, see `spool_keys`."""
     limits = limit_values.SpoolLimits(
         hard_limit_bytes=section.integer("hard_limit_bytes", 0),
         hard_limit_percent=section.number("hard_limit_percent", 90, low=1, high=100),
@@ -44,7 +44,7 @@ def spool(section: Section) -> limit_values.SpoolLimits:
     )
     if limits.soft_limit_percent > limits.hard_limit_percent:
         raise section.wrong("soft_limit_percent", "is above hard_limit_percent; lower it")
-    section.finish()
+    section.finish(also=("key_env", "key_file", "old_key_files"))
     return limits
 
 

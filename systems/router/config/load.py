@@ -12,6 +12,7 @@ from systems.router.config.file_drop import file_drop
 from systems.router.config.prefetch import prefetch
 from systems.router.config.reader import Section
 from systems.router.config.references import check_references
+from systems.router.config.spool_keys import spool_keys
 from systems.router.config.timers import timer_warnings
 from systems.router.config.values import (
     entra_registration,
@@ -58,6 +59,8 @@ def parse(values: dict[str, Any], folder: Path) -> model.Config:
     paths.finish()
     peers = tuple(_peer(section, folder) for section in top.sections("peers"))
     destinations = tuple(_destination(section) for section in top.sections("destinations"))
+    spool = top.section("spool")
+    keys = spool_keys(spool, folder)
     config = model.Config(
         data=file(general, "data", folder),
         log_level=general.choice("log_level", ("debug", "info", "warning", "error"), "info"),
@@ -71,7 +74,8 @@ def parse(values: dict[str, Any], folder: Path) -> model.Config:
         rules=tuple(_rule(section) for section in top.sections("rules")),
         backoff=limits.backoff(top.section("backoff")),
         delivery=limits.delivery(top.section("delivery")),
-        spool=limits.spool(top.section("spool")),
+        spool=limits.spool(spool),
+        spool_keys=keys,
         timers=limits.timers(top.section("timers")),
         query=limits.query(top.section("query")),
         pacs_rest=limits.pacs_rest(top.section("pacs"), folder),

@@ -206,6 +206,14 @@ class PacsRest:
 
 
 @dataclass(frozen=True)
+class SpoolKeys:
+    """Where the keys of the spool come from (ROUTER-111): `key` for what arrives, `old_keys` for what lies there."""
+
+    key: SecretSource | None = None
+    old_keys: tuple[SecretSource, ...] = ()
+
+
+@dataclass(frozen=True)
 class Config:
     """Everything the router was told."""
 
@@ -234,6 +242,7 @@ class Config:
     prefetch: Prefetch | None = None
     file_drop: FileDrop | None = None
     change_feed: ChangeFeed = field(default=ChangeFeed())
+    spool_keys: SpoolKeys = field(default=SpoolKeys())
 
     def peer(self, ae_title: str) -> Peer | None:
         """The peer of that AE title, or None."""

@@ -90,10 +90,8 @@ class CloudCarrier:
         except DamagedError as error:
             return Attempt(task, Effect.DEAD, DAMAGED, error.what)
         stream = partial(in_thread, partial(self._spool.chunks, location, uid))
-        # A large object has a pack of its own, so the pack's path is the object's.
-        return Upload(
-            Part(task.identity, location.length, None, stream), task.digest, self._spool.path(location)
-        )
+        opened = partial(self._spool.opened, location, uid)
+        return Upload(Part(task.identity, location.length, None, stream), task.digest, opened)
 
     async def _ask(self, task: Task, upload: Upload) -> Attempt | None:
         """After an uncertain outcome: does the cloud hold it already (ROUTER-104)? None: it does not."""

@@ -21,7 +21,8 @@ from systems.router.errors import DamagedError
 from systems.router.peers import peer_tls
 from systems.router.store.arrivals import DAMAGED
 from systems.router.store.model import Effect, Task
-from systems.router.store.spool import Spool, data_set_offset
+from systems.router.store.reading import data_set_offset
+from systems.router.store.spool import Spool
 
 BATCH_INSTANCES: Final = 32
 BATCH_BYTES: Final = 64 << 20

@@ -169,7 +169,9 @@ class FileDropPath:
         if reason:
             await self._reject(name, mark, reason)
             return
-        settings, scratch = self._settings, self._config.data / "file-drop"
+        # An unencrypted copy has no place in the data folder when that is to hold none.
+        encrypted = bool(self._queue.spool.keys.current)
+        settings, scratch = self._settings, None if encrypted else self._config.data / "file-drop"
         try:
             with opened(self._watched.path(name)) as file:
                 meta = await asyncio.to_thread(examine, file, settings, scratch)

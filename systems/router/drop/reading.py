@@ -56,11 +56,12 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         yield cast("BinaryIO", file)
 
 
-def examine(file: BinaryIO, settings: FileDrop, scratch: Path) -> FileMeta:
+def examine(file: BinaryIO, settings: FileDrop, scratch: Path | None) -> FileMeta:
     """What the file says of itself, when it is a whole Part 10 file of a class that the path takes; for a thread.
 
     A peer that leaves in mid-object is seen on an association; a copy that was cut is only seen by reading to the end. A large
-    file is looked at in a copy below `scratch`: one that is cut short while it is mapped would end the process.
+    file is looked at in a copy below `scratch`, None for the system's folder of temporary files: one that is cut short while it
+    is mapped would end the process.
 
     Raises:
         UnusableError: it is not.
@@ -83,7 +84,7 @@ def examine(file: BinaryIO, settings: FileDrop, scratch: Path) -> FileMeta:
     return meta
 
 
-def _content(file: BinaryIO, scratch: Path, stack: ExitStack) -> bytes:
+def _content(file: BinaryIO, scratch: Path | None, stack: ExitStack) -> bytes:
     if os.fstat(file.fileno()).st_size <= _IN_MEMORY:
         return file.read()
     copy = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - the caller's stack closes it

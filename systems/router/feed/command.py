@@ -8,6 +8,7 @@ from systems.router.cloud.errors import CloudError
 from systems.router.cloud.http import CloudHttp
 from systems.router.cloud.tokens import TokenSource
 from systems.router.config.model import Config
+from systems.router.config.spool_keys import keyring
 from systems.router.errors import ResourceError
 from systems.router.feed.comparing import lines
 from systems.router.feed.purging import CONFIRMATION, check, purge
@@ -29,7 +30,7 @@ async def read(config: Config, wanted: Wanted, make_tokens: MakeTokens, show: Sh
     if await asyncio.to_thread(is_locked, config.data):
         path = f"/change-feed?{wanted.to_query()}"
         return await asyncio.to_thread(_show_lines, RunningRouter(config), path, show)
-    queue = SqliteQueue(config.data, config.spool) if wanted.reconcile else None
+    queue = SqliteQueue(config.data, config.spool, keyring(config.spool_keys)) if wanted.reconcile else None
     http = CloudHttp(config.cloud, make_tokens(config))
     complete = True
     try:
@@ -71,7 +72,7 @@ async def delete(
         body = {"studies": list(studies), "confirm": confirmation}
         answer = await RunningRouter(config).ask("POST", "/change-feed/purge", body)
         return list(answer["studies"])
-    queue = SqliteQueue(config.data, config.spool)
+    queue = SqliteQueue(config.data, config.spool, keyring(config.spool_keys))
     http = CloudHttp(config.cloud, make_tokens(config))
     try:
         return await purge(config, queue, http, studies, confirmation)

@@ -22,6 +22,7 @@ from systems.router.migration.ledger import MigrationLedger
 from systems.router.migration.model import PacsStudy, Selection, plan
 from systems.router.migration.pacs import OrthancRest, PacsError
 from systems.router.objects import Identity
+from systems.router.sealing import opened
 from systems.shared.header_errors import HeaderError
 from systems.shared.header_scan import read_file_meta, scan_part10
 
@@ -194,7 +195,9 @@ class MigrationJob:
             }
             part = Part(identity, size, None, partial(in_thread, partial(file_chunks, file)))
             try:
-                cloud_digest = await self._copy_and_verify(Upload(part, digest, file), note, facts)
+                cloud_digest = await self._copy_and_verify(
+                    Upload(part, digest, partial(opened, file, None)), note, facts
+                )
             except NotProvenError as error:
                 await note(**facts, outcome="failed", reason=str(error))
                 raise

@@ -45,7 +45,7 @@ def trigger_of(received: Received) -> Trigger | None:
 def _scan(received: Received) -> dict[int, bytes]:
     if received.file is None:
         return scan(b"".join(received.body), received.identity.transfer_syntax_uid, _WANTED)
-    with received.file.open("rb") as file:
+    with received.opened() as file:
         head = file.read(_HEAD_BYTES)
     return scan_part10(head, read_file_meta(head), _WANTED)
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from systems.router.cloud.http import CloudHttp
 from systems.router.cloud.tokens import TokenSource
 from systems.router.config.model import Config
+from systems.router.config.spool_keys import keyring
 from systems.router.reconcile.model import Request
 from systems.router.reconcile.service import Reconciliations
 from systems.router.running import RunningRouter
@@ -27,7 +28,7 @@ async def reconcile(
     """
     if await asyncio.to_thread(is_locked, config.data):
         return await _by_running_router(config, request, resume)
-    queue = SqliteQueue(config.data, config.spool)
+    queue = SqliteQueue(config.data, config.spool, keyring(config.spool_keys))
     http = CloudHttp(config.cloud, make_tokens(config))
     service = Reconciliations(config, queue, http, version)
     try:

@@ -13,7 +13,7 @@ WHERE study_instance_uid > ? AND received_at >= ? AND received_at < ? AND kind =
 ORDER BY study_instance_uid LIMIT ?"""
 _INSTANCES: Final = """
 SELECT object.id, sop_instance_uid, sop_class_uid, series_instance_uid, study_instance_uid, transfer_syntax_uid,
-  digest, size, pack, pack_offset, length, destination, state
+  digest, size, pack, pack_offset, length, destination, state, key_id, salt
 FROM object LEFT JOIN task ON object_id = object.id
 WHERE study_instance_uid = ? AND kind = 'routed' ORDER BY object.id"""
 
@@ -32,7 +32,7 @@ def instances_of(tx: Transaction, study_instance_uid: str) -> dict[str, Expected
     for row in tx.connection.execute(_INSTANCES, (study_instance_uid,)):
         expected = found.get(row[1])
         if expected is None:
-            location = Location(row[8], row[9], row[10]) if row[8] else None
+            location = Location.of(row[8], row[9], row[10], row[13], row[14]) if row[8] else None
             identity = Identity(row[1], row[2], row[3], row[4], row[5])
             expected = found[row[1]] = Expected(row[0], identity, row[6], row[7], location, {})
         if row[11] is not None:
@@ -55,8 +55,8 @@ def put_back(tx: Transaction, expected: Expected, destination: str, copy: Receiv
     if copy is not None:
         place = tx.place(copy)
         tx.connection.execute(
-            "UPDATE object SET pack = ?, pack_offset = ?, length = ? WHERE id = ?",
-            (place.pack, place.offset, place.length, expected.object_id),
+            "UPDATE object SET pack = ?, pack_offset = ?, length = ?, key_id = ?, salt = ? WHERE id = ?",
+            (place.pack, place.offset, place.length, *place.key_columns, expected.object_id),
         )
     tx.connection.execute("UPDATE object SET settled_at = NULL WHERE id = ?", (expected.object_id,))
     tx.counters.add("delivered", destination, -1)

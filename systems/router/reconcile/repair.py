@@ -1,16 +1,19 @@
 """Puts what is missing back into its queue, which then delivers it with all its guarantees."""
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from systems.router.objects import Received
 from systems.router.reconcile.index import put_back
 from systems.router.reconcile.model import Expected
 from systems.router.reconcile.sides import Side, SideError, digest_of
 from systems.router.store.queue import SqliteQueue
+from systems.router.store.spool import private
 from systems.shared.header_errors import HeaderError
 from systems.shared.header_scan import read_file_meta
 
@@ -80,10 +83,18 @@ class Repair:
                 received.body = [file.read()]
                 received.size = len(received.header) + len(received.body[0])
                 return received
-            received.file = self._queue.spool.new_incoming()
-            with received.file.open("xb") as target:
-                target.write(received.header)
-                while chunk := file.read(_CHUNK):
-                    target.write(chunk)
-                received.size = target.tell()
+            self._keep(received, file)
         return received
+
+    def _keep(self, received: Received, rest: BinaryIO) -> None:
+        """Write the header and what is left of a copy as a large object that arrived would be."""
+        spool = self._queue.spool
+        received.file, received.key = spool.new_incoming(), spool.keys.fresh()
+        transform = received.key.from_start() if received.key else bytes
+        with open(received.file, "xb", opener=private) as target:
+            target.write(transform(received.header))
+            while chunk := rest.read(_CHUNK):
+                target.write(transform(chunk))
+            received.size = target.tell()
+            target.flush()
+            os.fdatasync(target.fileno())

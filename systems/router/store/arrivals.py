@@ -13,7 +13,7 @@ DAMAGED = "damaged"
 def accept(tx: Transaction, received: Received, destinations: Sequence[str], same_as: int) -> Accepted:
     """Record an arrival and its tasks. A different object under a known UID is not recorded here."""
     known = tx.connection.execute(
-        "SELECT id, digest, pack, pack_offset, length FROM object "
+        "SELECT id, digest, pack, pack_offset, length, key_id, salt FROM object "
         "WHERE sop_instance_uid = ? AND kind != 'conflict' ORDER BY id LIMIT 1",
         (received.identity.sop_instance_uid,),
     ).fetchone()
@@ -23,8 +23,8 @@ def accept(tx: Transaction, received: Received, destinations: Sequence[str], sam
         _count_received(tx, received)
         tx.audit.add("received", tx.now, **_facts(received), destinations=list(destinations))
         return Accepted(Acceptance.STORED, object_id)
-    object_id, digest, pack, offset, length = known
-    existing = Location(pack, offset, length) if pack else None
+    object_id, digest, pack, *place = known
+    existing = Location.of(pack, *place) if pack else None
     tasks = tx.connection.execute(
         "SELECT destination, state, status FROM task WHERE object_id = ?", (object_id,)
     ).fetchall()
@@ -65,12 +65,13 @@ def _accept_again(
 def _replace_copy(tx: Transaction, received: Received, object_id: int, existing: Location | None) -> None:
     location = tx.place(received)
     tx.connection.execute(
-        "UPDATE object SET pack = ?, pack_offset = ?, length = ?, size = ?, digest = ?, transfer_syntax_uid = ?, "
-        "kind = 'routed', settled_at = NULL WHERE id = ?",
+        "UPDATE object SET pack = ?, pack_offset = ?, length = ?, key_id = ?, salt = ?, size = ?, digest = ?, "
+        "transfer_syntax_uid = ?, kind = 'routed', settled_at = NULL WHERE id = ?",
         (
             location.pack,
             location.offset,
             location.length,
+            *location.key_columns,
             received.size,
             received.digest,
             received.identity.transfer_syntax_uid,
@@ -133,7 +134,7 @@ def insert_object(tx: Transaction, received: Received, location: Location | None
     cursor = tx.connection.execute(
         "INSERT INTO object(sop_instance_uid, sop_class_uid, series_instance_uid, study_instance_uid, "
         "transfer_syntax_uid, digest, size, pack, pack_offset, length, path, calling_ae, called_ae, received_at, "
-        "kind, settled_at) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "kind, settled_at, key_id, salt) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             identity.sop_instance_uid,
             identity.sop_class_uid,
@@ -151,6 +152,7 @@ def insert_object(tx: Transaction, received: Received, location: Location | None
             tx.now,
             kind,
             None if location else tx.now,
+            *(location.key_columns if location else ("", None)),
         ),
     )
     assert cursor.lastrowid is not None  # noqa: S101 - an insert has one

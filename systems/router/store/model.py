@@ -6,6 +6,7 @@ from enum import Enum, IntEnum
 from typing import Any, Protocol
 
 from systems.router.objects import Identity, Received
+from systems.router.sealing import Seal
 
 
 class TaskState(IntEnum):
@@ -27,11 +28,25 @@ class Acceptance(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where the Part 10 file of an object lies in the spool: a pack holds one or more files back to back."""
+    """Where the Part 10 file of an object lies in the spool: a pack holds one or more files back to back.
+
+    `seal` says how it is encrypted; None: it is not.
+    """
 
     pack: str
     offset: int
     length: int
+    seal: Seal | None = None
+
+    @classmethod
+    def of(cls, pack: str, offset: int, length: int, key_id: str, salt: bytes | None) -> "Location":
+        """From the columns of the index of these names."""
+        return cls(pack, offset, length, None if salt is None else Seal(key_id, salt))
+
+    @property
+    def key_columns(self) -> tuple[str, bytes | None]:
+        """The columns `key_id` and `salt`."""
+        return ("", None) if self.seal is None else (self.seal.key_id, self.seal.salt)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,10 +16,12 @@ import orjson
 from systems.router.config.limit_values import SpoolLimits
 from systems.router.errors import ResourceError
 from systems.router.objects import Received
+from systems.router.sealing import NO_KEYS, Keyring
 from systems.router.store import arrivals, tasks
 from systems.router.store.audit import Audit
 from systems.router.store.counters import Counters
 from systems.router.store.model import Accepted, Location, Settlement, Snapshot, Task
+from systems.router.store.needed_keys import check_keys
 from systems.router.store.schema import open_index
 from systems.router.store.spool import Spool
 from systems.router.store.transaction import Transaction
@@ -34,23 +37,35 @@ log = logging.getLogger(__name__)
 class SqliteQueue:
     """Objects and tasks under one data folder, which only one router may use at a time."""
 
-    def __init__(self, data: Path, limits: SpoolLimits) -> None:
+    def __init__(self, data: Path, limits: SpoolLimits, keys: Keyring = NO_KEYS) -> None:
+        """Open or create the folder.
+
+        Raises:
+            ResourceError: it cannot be used.
+            ConfigError: a key that waiting objects are encrypted with is not among `keys`.
+
+        """
         self._limits = limits
-        self._lock = lock_folder(data)
-        self._connection = open_index(data / "index.sqlite")
-        self.spool = Spool(data / "spool", limits)
-        self.audit_folder = data / "audit"
-        try:
-            audit = Audit(self.audit_folder, self._connection)
-            self._recover()
-            self._counters = Counters(self._connection)
-        except sqlite3.Error as error:
-            raise ResourceError(
-                f"index {data / 'index.sqlite'} cannot be used: {error}; repair the disk or restore the data folder as a whole"
-            ) from error
         self._ready: dict[str, asyncio.Event] = {}
-        transaction = Transaction(self._connection, self.spool, audit, self._counters)
-        self._audit = audit
+        self.audit_folder = data / "audit"
+        with ExitStack() as undo:
+            self._lock = lock_folder(data)
+            undo.callback(os.close, self._lock)
+            self._connection = open_index(data / "index.sqlite")
+            undo.callback(self._connection.close)
+            try:
+                check_keys(self._connection, keys)
+                self.spool = Spool(data / "spool", limits, keys)
+                undo.callback(self.spool.close)
+                self._audit = Audit(self.audit_folder, self._connection)
+                self._recover()
+                self._counters = Counters(self._connection)
+            except sqlite3.Error as error:
+                raise ResourceError(
+                    f"index {data / 'index.sqlite'} cannot be used: {error}; repair the disk or restore the data folder as a whole"
+                ) from error
+            undo.pop_all()
+        transaction = Transaction(self._connection, self.spool, self._audit, self._counters)
         self._writer = Writer(transaction, self._wake_all)
 
     def _recover(self) -> None:

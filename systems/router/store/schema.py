@@ -1,11 +1,16 @@
-"""The SQLite schema of the index and its versions (ROUTER-201)."""
+"""The SQLite schema of the index and its versions (ROUTER-201).
+
+Version 1: digests are SHA-256, without a prefix. Version 2: digests say how they were taken (`digests`), which a router of
+version 1 would take for damage; objects may be encrypted, `key_id` and `salt` say how (`sealing`). A version 1 index becomes
+one of version 2 in one transaction when it is opened; what it holds stays as it is.
+"""
 
 import sqlite3
 from pathlib import Path
 
 from systems.router.errors import ResourceError
 
-VERSION = 1
+VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE object(
@@ -15,7 +20,7 @@ CREATE TABLE object(
   digest TEXT NOT NULL, size INTEGER NOT NULL,
   pack TEXT, pack_offset INTEGER NOT NULL DEFAULT 0, length INTEGER NOT NULL DEFAULT 0,
   path TEXT NOT NULL, calling_ae TEXT NOT NULL, called_ae TEXT NOT NULL, received_at REAL NOT NULL,
-  kind TEXT NOT NULL, settled_at REAL);
+  kind TEXT NOT NULL, settled_at REAL, key_id TEXT NOT NULL DEFAULT '', salt BLOB);
 CREATE INDEX object_uid ON object(sop_instance_uid);
 CREATE INDEX object_pack ON object(pack) WHERE pack IS NOT NULL;
 CREATE INDEX object_settled ON object(settled_at) WHERE settled_at IS NOT NULL;
@@ -30,6 +35,13 @@ CREATE INDEX task_open ON task(destination, state, id) WHERE state < 3;
 CREATE TABLE tally(name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE TABLE audit_outbox(seq INTEGER PRIMARY KEY, line TEXT NOT NULL);
 """
+# What makes an index of the version after which it is named one of the next.
+_UPGRADES = {
+    1: """
+ALTER TABLE object ADD COLUMN key_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE object ADD COLUMN salt BLOB;
+"""
+}
 
 
 def open_index(path: Path) -> sqlite3.Connection:
@@ -39,6 +51,7 @@ def open_index(path: Path) -> sqlite3.Connection:
         ResourceError: the file cannot be used, or a newer router wrote it (it is then left untouched).
 
     """
+    connection: sqlite3.Connection | None = None
     try:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -48,18 +61,26 @@ def open_index(path: Path) -> sqlite3.Connection:
                 f"index {path} was written by a newer router (version {version}, this one knows {VERSION}); "
                 "start that newer router, the file was not touched"
             )
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA wal_autocheckpoint=4000")
-        if version == 0:
-            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")
-        # Indexes change nothing for an older router, so they are no version of their own.
-        connection.execute("CREATE INDEX IF NOT EXISTS task_waiting ON task(destination, id) WHERE state = 0")
-        connection.execute(
-            "CREATE INDEX IF NOT EXISTS object_study ON object(study_instance_uid, received_at)"
-        )
+        _prepare(connection, version)
     except sqlite3.Error as error:
+        if connection is not None:
+            connection.close()
         raise ResourceError(
             f"index {path} cannot be opened: {error}; check the folder and its rights"
         ) from error
     return connection
+
+
+def _prepare(connection: sqlite3.Connection, version: int) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA wal_autocheckpoint=4000")
+    steps = [_UPGRADES[number] for number in range(version, VERSION)] if version else [_SCHEMA]
+    if version < VERSION:
+        connection.executescript(f"BEGIN IMMEDIATE; {''.join(steps)} PRAGMA user_version={VERSION}; COMMIT;")
+    # Indexes change nothing for an older router, so they are no version of their own.
+    connection.execute("CREATE INDEX IF NOT EXISTS task_waiting ON task(destination, id) WHERE state = 0")
+    connection.execute("CREATE INDEX IF NOT EXISTS object_study ON object(study_instance_uid, received_at)")
+    connection.execute(
+        "CREATE INDEX IF NOT EXISTS object_key ON object(key_id) WHERE pack IS NOT NULL AND key_id != ''"
+    )

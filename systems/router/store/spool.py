@@ -3,7 +3,8 @@
 Small objects are appended to a pack: each is a complete Part 10 file, its offset and length are in the index. What a group
 commit appends is synced before the index is; a pack that has grown enough is followed by a new one, and removed when nothing
 refers to it. So a commit syncs the folder only when a pack is new. A large object is streamed to a file of its own, which
-becomes its pack.
+becomes its pack. With a key of the configuration whatever is written here is encrypted (`sealing`); offsets and lengths are the
+same.
 """
 
 import os
@@ -12,14 +13,17 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from systems.router import digests
 from systems.router.config.limit_values import SpoolLimits
 from systems.router.errors import DamagedError, ResourceError, SpoolFullError
 from systems.router.objects import Piece, Received
+from systems.router.sealing import NO_KEYS, Keyring, MissingKeyError, opened
 from systems.router.store.model import Location
+from systems.router.store.reading import data_set_offset, pieces
 
 _CHUNK: Final = 1 << 20
 _USAGE_AGE: Final = 0.5
@@ -42,7 +46,8 @@ class _Filling:
 class Spool:
     """Files under `root`; used by one router at a time."""
 
-    def __init__(self, root: Path, limits: SpoolLimits) -> None:
+    def __init__(self, root: Path, limits: SpoolLimits, keys: Keyring = NO_KEYS) -> None:
+        self.keys = keys
         self._packs = root / "packs"
         self._incoming = root / "incoming"
         self._limits = limits
@@ -229,22 +234,24 @@ class Spool:
             raise DamagedError(sop_instance_uid, "its data set differs from what was received")
 
     def chunks(self, location: Location, sop_instance_uid: str) -> Iterator[bytes]:
-        """The Part 10 file at `location` in pieces of at most 1 MiB; the first holds the whole header.
+        """The Part 10 file at `location` in pieces, see `reading.pieces`."""
+        return pieces(self._packs / location.pack, location, self.keys, sop_instance_uid)
+
+    def opened(self, location: Location, sop_instance_uid: str) -> BinaryIO:
+        """The Part 10 file at `location` for reading and seeking; one that shares its pack is loaded.
 
         Raises:
-            DamagedError: it is missing or cut.
+            DamagedError: it is missing, cut, or its key is not there.
 
         """
+        path, filling = self._packs / location.pack, self._filling
         try:
-            with (self._packs / location.pack).open("rb", buffering=0) as file:
-                file.seek(location.offset)
-                left = location.length
-                while left:
-                    chunk = file.read(min(left, _CHUNK))
-                    if not chunk:
-                        raise DamagedError(sop_instance_uid, f"{left} bytes are missing at its end")
-                    left -= len(chunk)
-                    yield chunk
+            grows = filling is not None and filling.name == location.pack
+            if grows or path.stat().st_size != location.length:
+                return BytesIO(b"".join(self.chunks(location, sop_instance_uid)))
+            return opened(path, None if location.seal is None else self.keys.of(location.seal))
+        except MissingKeyError as error:
+            raise DamagedError(sop_instance_uid, str(error)) from error
         except OSError as error:
             raise DamagedError(sop_instance_uid, f"its file cannot be read ({error.strerror})") from error
 
@@ -254,7 +261,9 @@ class Spool:
             if location.length <= self._limits.memory_object_bytes:
                 self.read(location, digest, sop_instance_uid)
                 return True
-            return (self._packs / location.pack).stat().st_size >= location.offset + location.length
+            has_key = location.seal is None or location.seal.key_id in self.keys.identifiers
+            size = (self._packs / location.pack).stat().st_size
+            return has_key and size >= location.offset + location.length
         except (DamagedError, OSError):
             return False
 
@@ -289,7 +298,6 @@ def _behind(parts: list[memoryview], size: int) -> list[memoryview]:
     return []
 
 
-def data_set_offset(part10: bytes) -> int:
-    """Where the data set begins in a Part 10 file the router wrote: behind group 0002, whose length it states."""
-    length = int.from_bytes(part10[140:144], "little")
-    return 144 + length
+def private(path: str, flags: int) -> int:
+    """Opens a file that only the router's own account may read; the `opener` of `open`."""
+    return os.open(path, flags, 0o600)

@@ -13,7 +13,8 @@ from systems.router.store.transaction import Transaction
 # all that was ever delivered, and with the wrong one all that is open.
 _TASK = """
 SELECT task.id, object_id, sop_instance_uid, sop_class_uid, series_instance_uid, study_instance_uid,
-  transfer_syntax_uid, digest, pack, pack_offset, length, calling_ae, attempts, failures, uncertain, solo, received_at
+  transfer_syntax_uid, digest, pack, pack_offset, length, calling_ae, attempts, failures, uncertain, solo, received_at,
+  key_id, salt
 FROM task JOIN object ON object.id = object_id
 WHERE destination = ? AND state = 0 AND not_before <= ? {rest}"""
 # Of those on their way, of which there are few, all; of those that wait, of which there may be many, the first.
@@ -80,7 +81,7 @@ def _begin(tx: Transaction, destination: str, chosen: list[Task]) -> list[Task]:
 
 def _task(destination: str, row: tuple[Any, ...]) -> Task:
     identity = Identity(row[2], row[3], row[4], row[5], row[6])
-    location = Location(row[8] or "", row[9], row[10])
+    location = Location.of(row[8] or "", row[9], row[10], row[17], row[18])
     return Task(
         task_id=row[0],
         object_id=row[1],
@@ -199,11 +200,11 @@ def retry(tx: Transaction, task_id: int) -> bool:
 def dead_letter(tx: Transaction, task_id: int) -> tuple[Location, str] | None:
     """Where the object of a dead letter lies, and its SOP Instance UID (ROUTER-109)."""
     row = tx.connection.execute(
-        "SELECT pack, pack_offset, length, sop_instance_uid FROM task JOIN object ON object.id = object_id "
+        "SELECT pack, pack_offset, length, key_id, salt, sop_instance_uid FROM task JOIN object ON object.id = object_id "
         "WHERE task.id = ? AND state = 2 AND pack IS NOT NULL",
         (task_id,),
     ).fetchone()
-    return None if row is None else (Location(*row[:3]), row[3])
+    return None if row is None else (Location.of(*row[:5]), row[5])
 
 
 def expire(tx: Transaction, keep_delivered: float, keep_digest: float) -> None:

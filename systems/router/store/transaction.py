@@ -73,14 +73,19 @@ class Transaction:
         if received.file is not None:
             name = self.spool.next_name()
             self._adopted.append((received, name, received.file))
-            return Location(name, 0, received.size)
+            return Location(name, 0, received.size, received.key.seal if received.key else None)
         if not self._pack:
             self._pack, self._base = self.spool.pack()
-        location = Location(self._pack, self._base + self._size, received.size)
-        self._parts.append(received.header)
-        self._parts.extend(received.body)
+        offset = self._base + self._size
         self._size += received.size
-        return location
+        # Another key each time an object is placed, also when a commit that failed is repeated: see `sealing`.
+        key = self.spool.keys.fresh()
+        if key is None:
+            self._parts.append(received.header)
+            self._parts.extend(received.body)
+            return Location(self._pack, offset, received.size)
+        self._parts.extend(key.encrypted([received.header, *received.body]))
+        return Location(self._pack, offset, received.size, key.seal)
 
     def release(self, pack: str | None) -> None:
         """Note that an object no longer refers to `pack`."""
