@@ -7,7 +7,8 @@ from itertools import count
 from urllib.parse import quote
 
 from fixtures.load.corpus import pattern
-from fixtures.load.drive import Repeated, drive, read_back
+from fixtures.load.dimse import StoreSender
+from fixtures.load.drive import Repeated, Sender, drive, read_back
 from fixtures.load.naming import PER_STUDY, Names, Stream
 from fixtures.load.stow import INSTANCE_TYPE, Reader, StowSender, only_part
 from fixtures.load.wire import Answer
@@ -37,18 +38,26 @@ class Store:
         wanted = size - self.stored
         if wanted <= 0:
             return ""
-        share = wanted // _SIDES
         streams = [bench.stream() for _ in range(_SIDES)]
-        senders = [StowSender(self.archive.web, [pattern("small")], one, batch=_BATCH) for one in streams]
-        driven = drive(senders, seconds=600, most=_SIDES * max(1, share // _BATCH))
+        senders, batch = self._senders(streams)
+        requests = max(1, wanted // _SIDES // batch)
+        driven = drive(senders, seconds=600, most=_SIDES * requests)
         for sender in senders:
             sender.close()
         self.stored += len(driven.acknowledged)
-        self.streams += [(one, max(1, share // _BATCH) * _BATCH) for one in streams]
+        self.streams += [(one, requests * batch) for one in streams]
         if driven.problems:
             return driven.problems[0]
         step = max(_READ_BACK_EVERY, len(driven.acknowledged) // _MOST_READ_BACK)
         return read_back(self.archive.web, driven.acknowledged[::step])
+
+    def _senders(self, streams: Sequence[Stream]) -> tuple[Sequence[Sender], int]:
+        """A sender a stream, and how many instances it sends at once: the way that fills this archive soonest."""
+        to = self.archive.dicom
+        if to is not None:
+            return [StoreSender(to, [pattern("small")], one) for one in streams], 1
+        web = self.archive.web
+        return [StowSender(web, [pattern("small")], one, batch=_BATCH) for one in streams], _BATCH
 
     def name(self, number: int) -> Names:
         """Some instance that is there; neighbours in number lie far apart in the store."""

@@ -21,11 +21,9 @@ FULL = (
     *(Load("small", "multipart", batch, side) for batch in (1, 10, 50) for side in (1, 4)),
     Load("small", "multipart", 1, 16),
     *(Load("medium", "multipart", batch, side) for batch in (1, 10) for side in (1, 4)),
-    Load("medium", "multipart", 50, 4),
     *(Load("large", "multipart", 1, side) for side in (1, 4)),
-    Load("large", "multipart", 5, 4),
-    *(Load("mix", "multipart", batch, 4) for batch in (1, 10)),
-    *(Load(size, "single-part", 1, 4) for size in ("small", "medium")),
+    Load("mix", "multipart", 10, 4),
+    Load("small", "single-part", 1, 4),
 )
 LOADS = QUICK if Settings.read().quick else tuple(dict.fromkeys((*QUICK, *FULL)))
 

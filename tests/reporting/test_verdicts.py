@@ -151,6 +151,29 @@ def test_deviation_does_not_excuse_another_record_of_the_same_test(checkout: Che
     assert ran.record("CLAIM-DUAL-03")["verdict"] == "fail"
 
 
+def test_failure_on_a_full_disk_is_the_machines_problem(checkout: Checkout) -> None:
+    checkout.suite(
+        "demo/test_a.py",
+        """
+        import collections, shutil
+        @requirement("CLAIM-DUAL-01")
+        def test_it(monkeypatch):
+            full = collections.namedtuple("usage", "total used free")(100, 99, 1_000_000)
+            monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+            assert False, "A700 the spool is full"
+        @requirement("CLAIM-DUAL-03")
+        def test_never_run(): pass
+        """,
+    )
+    ran = checkout.run()
+    assert ran.code == 3
+    assert "the disk is full" in ran.out
+    assert "make clean" in ran.out
+    assert "A700 the spool is full" in ran.out
+    assert ran.record("CLAIM-DUAL-01")["verdict"] == "error"
+    assert ran.record("CLAIM-DUAL-03")["verdict"] == "not-run"
+
+
 @pytest.mark.parametrize(("code", "attribute"), [(2, "2"), (3, "3"), (4, "4")])
 def test_problem_with_an_exit_code_ends_the_run_with_one_message(
     checkout: Checkout, code: int, attribute: str
