@@ -2,19 +2,22 @@
 
 import random
 import threading
+from pathlib import Path
 
 import pytest
 
 from fixtures.waiting import eventually
 from tests.router.conftest import MakeRouter, RouterProcess, config_text
 from tests.router.fakes import FakeCloud, FakePacs, digest, make_dataset, part10, send
+from tests.router.test_encryption import spool_table
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.parametrize("encrypts", [False, True])
 def test_kill_loop_loses_nothing_and_doubles_nothing(
-    make_router: MakeRouter, cloud: FakeCloud, pacs: FakePacs
+    make_router: MakeRouter, cloud: FakeCloud, pacs: FakePacs, tmp_path: Path, *, encrypts: bool
 ) -> None:
-    router = make_router()
+    router = make_router(spool=spool_table(tmp_path, encrypts=encrypts))
     chance = random.Random(7)  # noqa: S311
     acknowledged: dict[str, str] = {}
     for _ in range(5):

@@ -17,6 +17,7 @@ from systems.router.errors import ConfigError, DamagedError
 from systems.router.objects import Received
 from systems.router.reception import receive
 from systems.router.reconcile.index import instances_of, put_back
+from systems.router.reconcile.repair import Repair
 from systems.router.sealing import NO_KEYS, Keyring, SpoolKey
 from systems.router.store.model import Acceptance, Effect, Settlement, Task
 from systems.router.store.queue import SqliteQueue
@@ -66,6 +67,8 @@ def test_equal_objects_of_a_pack_look_nothing_alike(tmp_path: Path) -> None:
         tasks = await claimed(queue)
         blocks = [content[at : at + 16] for at in range(0, len(content), 16)]
         assert len(set(blocks)) == len(blocks)
+        places = [task.location for task in tasks.values()]
+        assert len({content[place.offset :][: place.length] for place in places}) == 5
         assert sum(task.location.length for task in tasks.values()) == len(content)
         for uid, task in tasks.items():
             assert queue.spool.read(task.location, task.digest, uid).endswith(BODY)
@@ -238,6 +241,26 @@ def test_copy_that_is_put_back_is_encrypted(tmp_path: Path) -> None:
         (again,) = (await claimed(queue)).values()
         assert holding(tmp_path, BODY[:22]) == []
         assert queue.spool.read(again.location, again.digest, "1.1").endswith(BODY)
+
+    run(tmp_path, work, Keyring(SECOND))
+
+
+def test_large_copy_of_a_repair_is_encrypted(tmp_path: Path) -> None:
+    async def work(queue: SqliteQueue) -> None:
+        await queue.accept(received("1.1", BODY), ["cloud"])
+        (task,) = (await claimed(queue)).values()
+        await queue.settle([Settlement(task, Effect.DELIVERED)])
+        expected = (await queue.perform(lambda tx: instances_of(tx, "1.1")))["1.1"]
+        original = received("1.1", BODY)
+        copy = tmp_path.with_suffix(".copy")
+        copy.write_bytes(original.header + BODY)
+        made = Repair(queue, {}, 100)._received(expected, copy)
+        assert (made.size, made.file is not None) == (original.size, True)
+        assert holding(tmp_path, BODY[:22]) == []
+        assert await queue.perform(lambda tx: put_back(tx, expected, "cloud", made))
+        (again,) = (await claimed(queue)).values()
+        assert again.location.seal is not None
+        assert queue.spool.read(again.location, again.digest, "1.1") == original.header + BODY
 
     run(tmp_path, work, Keyring(SECOND))
 
