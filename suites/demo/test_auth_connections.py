@@ -15,7 +15,7 @@ from fixtures.deployment.credentials import authority
 from fixtures.deployment.router_config import toml
 from fixtures.deployment.spec import SystemSpec
 from fixtures.faults.false_server import FalseServer, wrong_certificates
-from fixtures.traceability import needs, requirement
+from fixtures.traceability import needs, not_applicable, requirement
 from fixtures.world import World
 from fixtures.world.outcomes import NO_RESOURCES
 from suites.demo.answers import is_failure
@@ -35,6 +35,11 @@ def test_wrong_certificate_gets_no_token(world: World) -> None:
 
     CLAIM-AUTH-07: the router's half; a browser verifies for the viewer.
     """
+    if not world.asks_for_tokens:
+        not_applicable(
+            "the cloud asks for no token, so the router has none to keep",
+            probe="the profile's cloud is an Orthanc",
+        )
     before, refused, queued = world.sized_studies(count=3, instances=1, matrix=16)
     assert world.send([before], "bridge").all_success
     with _cloud_replaced(world) as false:

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 import pytest
 
 from fixtures.clients import link
+from fixtures.clients.answers import expect
+from fixtures.clients.dicomweb import DicomWeb
 from fixtures.evidence.ratio import Ratio, judge_ratio, measure_ratio, timed
 from fixtures.traceability import needs, requirement
 from fixtures.world import World, rules
+from suites.demo.signing_in import link_http
 
 pytestmark = pytest.mark.demo
 
@@ -16,8 +19,9 @@ LIMIT = 1.5
 TIMES_SLOWER = 8
 RUNS = 10
 _PAIRS = 7
-_MOST_SECONDS = 3.0
-"""Longer, and the query would fail."""
+_SEARCHES = 4
+_LEAST_SECONDS, _MOST_SECONDS = 0.2, 3.0
+"""By which all searches together are late: enough to be felt, and no longer than a busy machine needs."""
 
 
 @requirement("CLAIM-PROVISION-10")
@@ -26,17 +30,24 @@ _MOST_SECONDS = 3.0
 def test_slow_system_is_told_from_an_equal_one(world: World) -> None:
     """Queries of a cloud that answers late are never judged as fast, and queries of the same cloud never as slow.
 
-    CLAIM-PROVISION-10: measured on the running systems; the delay moves the ratio to more than 3 times the limit. Too noisy
-    to tell is an honest answer on a busy machine.
+    CLAIM-PROVISION-10: measured on the running systems, at the link, whatever the router asks of the cloud; the delay moves the
+    ratio to more than 3 times the limit. Too noisy to tell is an honest answer on a busy machine.
     """
     study = world.series(instances=1, matrix=16)
     world.store_in_cloud([study])
 
+    cloud = DicomWeb(link_http(world).with_token(world.owner), world.deployment.cloud.version)
+
+    def search() -> None:
+        for _ in range(_SEARCHES):
+            expect("a search", cloud.search("studies", StudyInstanceUID=study.study_instance_uid), 200)
+
     def ask() -> float:
-        return timed(lambda: world.find_through_bridge("STUDY", study))
+        return timed(search)
 
     usual = max(ask() for _ in range(3))
-    late = rules.reads("late", link.delay(round(min(TIMES_SLOWER * usual, _MOST_SECONDS), 2)), "/studies")
+    later = max(_LEAST_SECONDS, min(TIMES_SLOWER * usual, _MOST_SECONDS))
+    late = rules.reads("late", link.delay(round(later / _SEARCHES, 3)), "/studies")
 
     def equal() -> Iterator[tuple[float, float, float]]:
         while True:
