@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from fixtures.data import Study
 from fixtures.traceability import needs, requirement
-from fixtures.waiting import eventually
 from fixtures.world import World
+from fixtures.world.reconciling import reconciled
 from fixtures.world.router_file import edited, with_keys
 from suites.router.clients import witness
 
@@ -83,28 +82,6 @@ def test_invalid_file_leaves_the_running_configuration(
     assert _load(world).status == 200
 
 
-def _reconciled(
-    world: World, studies: list[Study], **more: object
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The report of a reconciliation of these studies and its findings."""
-    body = json.dumps({"studies": sorted(world.uids(studies)), **more}).encode()
-    http = world.router.http
-    begun = http.request(
-        "POST", "/reconciliations", headers=[("Content-Type", "application/json")], body=body
-    )
-    assert begun.status == 202, begun.describe()
-    number = begun.json()["id"]
-
-    def ended() -> dict[str, Any]:
-        report = http.request("GET", f"/reconciliations/{number}").json()
-        assert report["state"] != "running", report
-        return dict(report)
-
-    report = eventually(ended, within=world.bounds.settle, because="the reconciliation to end")
-    lines = http.request("GET", f"/reconciliations/{number}/findings").body.splitlines()
-    return report, [json.loads(line) for line in lines]
-
-
 @requirement("ROUTER-197")
 @needs("wipe")
 def test_reconciliation_names_what_is_missing_and_repairs_when_told(world: World) -> None:
@@ -113,18 +90,18 @@ def test_reconciliation_names_what_is_missing_and_repairs_when_told(world: World
     assert world.send([kept, lost], "intake").all_success
     world.expect_both([kept, lost])
     world.router.drained(within=world.bounds.settle)
-    report, findings = _reconciled(world, [kept, lost])
-    assert report["agrees"] is True, f"ROUTER-197: {report}"
-    assert findings == []
+    found = reconciled(world, [kept, lost])
+    assert found.report["agrees"] is True, f"ROUTER-197: {found.report}"
+    assert not found.findings
 
     assert world.cloud.delete(lost.study_instance_uid).status == 204
-    report, findings = _reconciled(world, [kept, lost])
-    assert report["agrees"] is False, "ROUTER-197: a study is gone and all agrees"
-    named = {(f["sop_instance_uid"], f["destination"], f["kind"]) for f in findings}
+    found = reconciled(world, [kept, lost])
+    assert found.report["agrees"] is False, "ROUTER-197: a study is gone and all agrees"
+    named = {(f["sop_instance_uid"], f["destination"], f["kind"]) for f in found.findings}
     assert named == {(uid, "cloud", "missing") for uid in world.sop_uids([lost])}, f"ROUTER-197: {named}"
     assert world.held("cloud", [lost]) == set(), "ROUTER-197: it changes nothing unless told to"
 
-    _reconciled(world, [kept, lost], repair=True)
+    reconciled(world, [kept, lost], repair=True)
     world.expect_both([kept, lost])
 
 
@@ -136,7 +113,7 @@ def test_reconciliation_finds_what_the_router_never_delivered(world: World) -> N
     world.expect_both([world.part_of(study, 2)])
     world.router.drained(within=world.bounds.settle)
     world.store_in_cloud([replace(study, make=lambda: study.instances[2:])])
-    _, findings = _reconciled(world, [study])
+    findings = reconciled(world, [study]).findings
     named = {(f["sop_instance_uid"], f["destination"], f["kind"]) for f in findings}
     assert named == {(study.instances[2].sop_instance_uid, "cloud", "extra")}, f"ROUTER-197: {named}"
 
@@ -150,8 +127,8 @@ def test_side_that_cannot_be_asked_is_not_compared(world: World) -> None:
     world.expect_both([study])
     world.router.drained(within=world.bounds.settle)
     with world.cut("refuse"):
-        report, findings = _reconciled(world, [study])
-    assert report["agrees"] is not True, "ROUTER-197: agreed with a cloud that did not answer"
-    assert not [f for f in findings if f["kind"] == "missing"], (
-        f"ROUTER-197: no answer is not missing: {findings}"
+        found = reconciled(world, [study])
+    assert found.report["agrees"] is not True, "ROUTER-197: agreed with a cloud that did not answer"
+    assert not [f for f in found.findings if f["kind"] == "missing"], (
+        f"ROUTER-197: no answer is not missing: {found.findings}"
     )
