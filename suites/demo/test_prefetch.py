@@ -17,6 +17,7 @@ from fixtures.world.orders import (
     newest,
     only,
     order_for,
+    order_spelt_otherwise,
     place,
     priors_of,
     run,
@@ -119,7 +120,7 @@ def test_repeated_and_parallel_orders_move_nothing(world: World) -> None:
         "CLAIM-PREFETCH-03: a second run in one window"
     )
     assert len(audited(world, "prefetch merged", since)) == 14
-    again = run(world, order_for(study.patient, name=""))
+    again = run(world, order_spelt_otherwise(study.patient))
     stranger = run(world, order_for(alike(study.patient, f"{study.patient.patient_id}-absent")))
     for found in (again, stranger):
         assert (found["state"], found["instances"]) == ("done", 0), found
@@ -153,7 +154,7 @@ def test_prefetch_and_routing_do_not_loop(world: World) -> None:
         arrived = [row for row in triggers(world) if row["id"] > start]
         assert [row["source"] for row in arrived] == ["arrival"], f"CLAIM-PREFETCH-08: {arrived}"
         ended(world, arrived[0]["id"])
-        run(world, order_for(patient, name=""))
+        run(world, order_spelt_otherwise(patient))
         world.expect("pacs", [new, *priors])
         feed, mark, last = world.feed_mark(), world.link_mark(), newest(world)
 

@@ -1,7 +1,7 @@
 """Priors are found and fetched at every level, in both information models (CLAIM-PRIORS-07)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
@@ -27,6 +27,9 @@ _RELATIONAL_AE = "ORTHANC"
 """The PACS's entry in the router's table allows relational queries; the modality has none."""
 _STRICT_AE = "GDCM"
 _BAD_IDENTIFIER = 0xA900
+_STUDY_ATTRIBUTES = (
+    *("StudyInstanceUID", "StudyDate", "StudyTime", "AccessionNumber", "StudyDescription", "StudyID"),
+)
 _PATIENT_STUDY_ONLY_FIND = "1.2.840.10008.5.1.4.1.2.3.1"
 
 
@@ -102,8 +105,21 @@ class Held:
         ]
 
 
-def _held(world: World) -> Held:
+def _of_two_series(world: World) -> Study:
+    """A study of the cast, or of a patient of the data set whose own studies have one series each."""
     knee = world.cast.study(3, "new")
+    if len(knee.series_instance_uids) == 2:
+        return knee
+    first, second = (
+        world.series(instances=2, matrix=16, patient=knee.patient, modality="MR") for _ in range(2)
+    )
+    values = first.instances[0].dataset()
+    same = world.with_attributes(second, **{name: str(values.get(name, "")) for name in _STUDY_ATTRIBUTES})
+    return replace(first, make=lambda: [*first.instances, *same.instances])
+
+
+def _held(world: World) -> Held:
+    knee = _of_two_series(world)
     chosen = {
         one.sop_instance_uid
         for series in knee.series_instance_uids

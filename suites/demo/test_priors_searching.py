@@ -64,7 +64,9 @@ def _questions(studies: Sequence[Study]) -> list[Question]:
         Question("ModalitiesInStudy", "CT", "one modality"),
         Question("ModalitiesInStudy", "CT\\MR", "two modalities"),
         Question("ModalitiesInStudy", "XA", "a modality that nobody has"),
-        Question("PatientName", value_of(first, "PatientName").split("^")[1].upper(), _AS_THE_PAGE_SENDS_IT),
+        Question(
+            "PatientName", value_of(first, "PatientName").split("^")[:2][-1].upper(), _AS_THE_PAGE_SENDS_IT
+        ),
     ]
     for study in (latin, unicode):
         family = value_of(study, "PatientName").split("^")[0]
