@@ -1,11 +1,13 @@
 """C-MOVE and C-GET: what arrives at the destination, what the requester is told, how cancels and time limits end."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from systems.router.bridge.retrieve import RetrieveSettings
+from systems.router.bridge.retrieved import InstanceReference, fetch
 from systems.router.bridge.transfer import TransferLimits
 from systems.router.dimse.service import (
     MoveRequest,
@@ -166,3 +168,27 @@ def test_large_instances_pass_through_a_temporary_file() -> None:
 
     assert outcome(move(cloud, recorder))[0] == 0
     assert recorder.stored["1.2.3.1"] == data_set(cloud.instances[0])
+
+
+def test_what_was_sent_of_a_large_instance_takes_no_memory_any_more() -> None:
+    """CLAIM-DUAL-15: the kernel counts what is mapped of the temporary file as the router's."""
+
+    async def story() -> int:
+        image = (cloud := cloud_of(1, pixels=40 << 20)).instances[0]
+        uids = (image.StudyInstanceUID, image.SeriesInstanceUID, image.SOPInstanceUID)
+        data = (await fetch(cloud, InstanceReference(*uids))).data
+        assert not isinstance(data, memoryview)
+        before = most = _mapped_file_bytes()
+        held = memoryview(b"")
+        async for piece in data:
+            bytes(held)  # as a sender does, which reads a piece when it has the next
+            held = piece
+            most = max(most, _mapped_file_bytes())
+        return most - before
+
+    assert run(story()) < 8 << 20
+
+
+def _mapped_file_bytes() -> int:
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssFile:")) * 1024

@@ -11,6 +11,7 @@ from systems.shared.header_errors import HeaderError
 from systems.shared.header_scan import read_file_meta, scan_part10
 
 _IN_MEMORY: Final = 16 << 20
+_PIECE: Final = 1 << 20
 _BEYOND_ANY_ELEMENT: Final = 0xFFFFFFFF
 _STUDY: Final = 0x0020000D
 _SERIES: Final = 0x0020000E
@@ -35,12 +36,20 @@ class InstanceReference:
 
 @dataclass(frozen=True, slots=True)
 class RetrievedInstance:
-    """A checked file: what C-STORE needs to know, and the data set without group 0002."""
+    """A checked file, and what C-STORE needs to know of it."""
 
     reference: InstanceReference
     sop_class_uid: str
     transfer_syntax_uid: str
-    data: memoryview
+    part10: bytes | mmap.mmap
+    data_set_offset: int
+
+    @property
+    def data(self) -> memoryview | AsyncIterator[memoryview]:
+        """The data set without group 0002; piece by piece where it rests on the disk."""
+        if isinstance(self.part10, bytes):
+            return memoryview(self.part10)[self.data_set_offset :]
+        return _pieces(self.part10, self.data_set_offset)
 
 
 async def fetch(cloud: CloudReader, reference: InstanceReference) -> RetrievedInstance:
@@ -58,7 +67,19 @@ async def fetch(cloud: CloudReader, reference: InstanceReference) -> RetrievedIn
     return check(await _held(chunks), reference)
 
 
-async def _held(chunks: AsyncIterator[bytes]) -> bytes:
+async def _pieces(file: mmap.mmap, offset: int) -> AsyncIterator[memoryview]:
+    """What is mapped counts as the router's memory: what was sent is given back.
+
+    The sender holds one piece back and the connection the end of the one before. Were more needed, it would be read again.
+    """
+    view = memoryview(file)
+    for start in range(0, len(file), _PIECE):
+        yield view[max(start, offset) : start + _PIECE]
+        if start >= 2 * _PIECE:
+            file.madvise(mmap.MADV_DONTNEED, start - 2 * _PIECE, _PIECE)
+
+
+async def _held(chunks: AsyncIterator[bytes]) -> bytes | mmap.mmap:
     parts: list[bytes] = []
     size = 0
     async for chunk in chunks:
@@ -69,7 +90,7 @@ async def _held(chunks: AsyncIterator[bytes]) -> bytes:
     return b"".join(parts)
 
 
-async def _on_disk(parts: list[bytes], chunks: AsyncIterator[bytes]) -> bytes:
+async def _on_disk(parts: list[bytes], chunks: AsyncIterator[bytes]) -> mmap.mmap:
     with tempfile.TemporaryFile() as file:
         file.writelines(parts)
         parts.clear()
@@ -77,10 +98,10 @@ async def _on_disk(parts: list[bytes], chunks: AsyncIterator[bytes]) -> bytes:
             file.write(chunk)
         file.flush()
         # The mapping keeps the unlinked file alive and reads like bytes; pages come and go as needed.
-        return cast("bytes", mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def check(part10: bytes, reference: InstanceReference) -> RetrievedInstance:
+def check(part10: bytes | mmap.mmap, reference: InstanceReference) -> RetrievedInstance:
     """Parse the whole file and compare its UIDs with those asked for.
 
     Raises:
@@ -92,7 +113,7 @@ def check(part10: bytes, reference: InstanceReference) -> RetrievedInstance:
         wanted = frozenset({_STUDY, _SERIES, _CLASS, _INSTANCE, _BEYOND_ANY_ELEMENT})
         found: dict[int, Any] = {
             tag: value.rstrip(b"\0 ").decode("latin-1")
-            for tag, value in scan_part10(part10, meta, wanted).items()
+            for tag, value in scan_part10(cast("bytes", part10), meta, wanted).items()
         }
     except HeaderError as error:
         message = f"the retrieved file is damaged: {error}"
@@ -109,6 +130,6 @@ def check(part10: bytes, reference: InstanceReference) -> RetrievedInstance:
         message = f"the retrieved file is not instance {reference.sop_instance_uid}"
         raise NotAsRequested(message)
     sop_class = found.get(_CLASS) or meta.sop_class_uid
-    return RetrievedInstance(
-        reference, sop_class, meta.transfer_syntax_uid, memoryview(part10)[meta.data_set_offset :]
-    )
+    if isinstance(part10, mmap.mmap):
+        part10.madvise(mmap.MADV_DONTNEED)
+    return RetrievedInstance(reference, sop_class, meta.transfer_syntax_uid, part10, meta.data_set_offset)

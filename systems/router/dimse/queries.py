@@ -15,6 +15,7 @@ from systems.router.dimse.exchange import Exchange
 from systems.router.dimse.negotiation import Negotiated
 from systems.router.dimse.requesting import send_store
 from systems.router.dimse.service import (
+    DataSet,
     FindRequest,
     GetRequest,
     Handler,
@@ -127,7 +128,7 @@ class Queries:
                 await exchange.pending(response.status, counters=response.counters)
 
     async def _send_instance(
-        self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, data: bytes | memoryview
+        self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, data: DataSet
     ) -> Status:
         """The C-STORE sub-operation of C-GET: the roles are swapped, the association is the same."""
         context = next(

@@ -82,7 +82,8 @@ class MoveRequest(QueryRequest):
     destination: str = ""
 
 
-SendInstance = Callable[[str, str, str, bytes | memoryview], Awaitable[Status]]
+DataSet = bytes | memoryview | AsyncIterable[bytes | memoryview]
+SendInstance = Callable[[str, str, str, DataSet], Awaitable[Status]]
 
 
 async def _cannot_send(*_: object) -> Status:
