@@ -44,11 +44,11 @@ def test_only_what_a_system_opened_itself_is_told(monkeypatch: pytest.MonkeyPatc
         here = mine.getsockname()
         out.connect(here)
         with closing(mine.accept()[0]):
-            assert Address("127.0.0.1", here[1]) in peers._opened(a_run(Path()), "router")
+            assert Address("127.0.0.1", here[1]) in peers._opened(a_run(Path()), "router", set())
             incoming = Address("127.0.0.1", out.getsockname()[1])
-            assert incoming not in peers._opened(a_run(Path()), "router")
+            assert incoming not in peers._opened(a_run(Path()), "router", set())
     with pytest.raises(LookupError):
-        peers._opened(a_run(Path()), "pacs")
+        peers._opened(a_run(Path()), "pacs", set())
 
 
 def test_addresses_of_both_families_are_read_from_the_tables() -> None:
@@ -62,8 +62,21 @@ def test_addresses_of_both_families_are_read_from_the_tables() -> None:
         f"   2: 0200A8C0:C001 0300A8C0:20FB 06 {tail}",
         f"   3: 0000000000000000FFFF00000100007F:C002 0000000000000000FFFF00000800000A:01BB 01 {tail}",
     ]
-    assert peers._opened_in(head + "\n".join(rows)) == {
+    assert peers._opened_in(head + "\n".join(rows), set()) == {
         Address("192.168.0.3", 8443),
         Address("10.0.0.8", 443),
     }
-    assert peers._opened_in("\n".join(rows), {"1"}) == set()
+    assert peers._opened_in("\n".join(rows), set(), {"1"}) == set()
+
+
+def test_what_came_in_is_left_out_also_after_the_system_has_stopped_to_listen() -> None:
+    tail = "00000000:00000000 00:00000000 00000000     0        0 4711 1"
+    listener, came = (
+        f"   0: 0100007F:1F90 00000000:0000 0A {tail}",
+        f"   1: 0100007F:1F90 0100007F:D431 06 {tail}",
+    )
+    listened: set[int] = set()
+
+    assert peers._opened_in(f"{listener}\n{came}", listened) == set()
+    assert peers._opened_in(came, listened) == set()
+    assert peers._opened_in(came, set()) == {Address("127.0.0.1", 54321)}
