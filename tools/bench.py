@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--trial",
         action="store_true",
-        help="instead: try the gate here, with clean runs and planted slowdowns (about eight minutes)",
+        help="instead: try the gate here, with clean runs and planted slowdowns (about half an hour)",
     )
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where results go")
     parser.add_argument("--history", type=Path, default=HISTORY, metavar="FILE", help="earlier runs")
